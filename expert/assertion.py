@@ -1,0 +1,185 @@
+"""Mentions -> assertions -> facts: what the text says happened, did not happen, or merely might.
+
+Cue, scope, target (ConText: Chapman et al. 2007; for Japanese: Narita et al., 自然言語処理 22(5), 2015). A Japanese cue mostly follows its
+target, so the walk goes right from the target, cue by cue, to the end of the clause; then the left side and the quotation are looked at.
+All cues are data (rules/cues.yaml).
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from expert.domain import Assertion, Evidence, Fact, Mention, Modality, TokenizedText, Value
+from expert.schema import CueEntry, FactEntry, LexiconEntry
+
+_IMPERATIVE, _VOLITIONAL, _CONTINUATIVE = 1, 2, 5
+_OPEN, _CLOSE = '「『“"', '」』”"'
+_LEFT_REACH = 30
+_QUOTE_REACH = 120
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """What the walk to the right of a target passed."""
+
+    negations: int
+    past: bool
+    modality: Modality
+    end: int
+    cues: tuple[str, ...]
+
+
+class AssertionAnalyzer:
+    """Compiled cues. Values in, values out; safe for several threads."""
+
+    def __init__(self, facts: Mapping[str, FactEntry], cues: Iterable[CueEntry]) -> None:
+        self._facts = facts
+        self._concepts = {c.id: c for f in facts.values() for c in f.concepts}
+        self._fact_of = {c.id: f.id for f in facts.values() for c in f.concepts}
+        all_cues = list(cues)
+        self._effects = {c.id: c.effect for c in all_cues}
+        self._adjacent = _compile(c for c in all_cues if c.direction == "backward" and c.scope == "adjacent")
+        self._outer = _compile(c for c in all_cues if c.direction == "backward" and c.scope != "adjacent")
+        self._forward = _compile(c for c in all_cues if c.direction == "forward")
+        self._terminate = _compile(c for c in all_cues if c.direction == "terminate")
+        self._correction = re.compile("|".join(p for c in all_cues if c.direction == "pseudo" for p in c.patterns) or r"(?!)")
+
+    def determine(self, mentions: Sequence[Mention], text: TokenizedText) -> tuple[Fact, ...]:
+        """Facts in the order of the knowledge base; unknown ones are left out."""
+        by_fact: dict[str, list[Assertion]] = {}
+        for mention in mentions:
+            if fact := self._fact_of.get(mention.concept):
+                by_fact.setdefault(fact, []).append(self.assess(mention, text))
+        resolved = (self._resolve(f, by_fact[f], text) for f in self._facts if f in by_fact)
+        return tuple(fact for fact in resolved if fact)
+
+    def assess(self, mention: Mention, text: TokenizedText) -> Assertion:
+        """Polarity and modality of one mention."""
+        concept = self._concepts[mention.concept]
+        walk = self._walk(mention, text.normal)
+        modality, cues = walk.modality, list(walk.cues)
+        for modality, cue in self._looks(mention, text.normal, walk, concept):
+            cues += [cue] if cue else []
+            if modality is not Modality.ACTUAL:
+                break
+        return Assertion(mention, walk.negations % 2 == 1, modality, tuple(cues))
+
+    def _looks(self, mention: Mention, normal: str, walk: _Walk, concept: LexiconEntry) -> Iterator[tuple[Modality, str | None]]:
+        if walk.modality is not Modality.ACTUAL:
+            return
+        yield self._look_left(mention, normal)
+        yield self._look_out(mention, normal, walk, concept)
+        yield _look_around(mention, normal, concept)
+
+    def _walk(self, mention: Mention, normal: str) -> _Walk:
+        at, negations, past, cues = mention.end, 0, False, list[str]()
+        modality = _FORM_MODALITY.get(mention.form, Modality.ACTUAL)
+        while modality is Modality.ACTUAL and (found := self._adjacent.match(normal, at)) and found.end() > at:
+            cue, effect = _cue(found, self._effects)
+            at = found.end()
+            past = past or effect in ("past", "negate_past")
+            if effect in ("negate", "negate_past"):
+                negations += 1
+                cues.append(cue)
+            elif isinstance(effect, Modality):
+                modality = effect
+                cues.append(cue)
+        return _Walk(negations, past, modality, at, tuple(cues))
+
+    def _look_left(self, mention: Mention, normal: str) -> tuple[Modality, str | None]:
+        left = _clause_start(normal, mention.start, self._terminate)
+        found = self._forward.search(normal, left, mention.target)
+        if not found:
+            return Modality.ACTUAL, None
+        cue, effect = _cue(found, self._effects)
+        return (effect, cue) if isinstance(effect, Modality) else (Modality.ACTUAL, cue)
+
+    def _look_out(self, mention: Mention, normal: str, walk: _Walk, concept: LexiconEntry) -> tuple[Modality, str | None]:
+        """A target that the walk left open (払って、… / 払う…) takes the modality that closes its sentence."""
+        if walk.past or concept.stative or _is_noun(mention, concept):
+            return Modality.ACTUAL, None
+        stop = self._terminate.search(normal, walk.end)
+        found = self._outer.search(normal, walk.end, stop.start() if stop else len(normal))
+        if found:
+            cue, effect = _cue(found, self._effects)
+            return (effect, cue) if isinstance(effect, Modality) else (Modality.ACTUAL, cue)
+        open_ended = not walk.negations and (mention.form == _CONTINUATIVE or normal[walk.end - 1 : walk.end] in "てで")
+        return (Modality.ACTUAL, None) if open_ended else (Modality.FUTURE, "nonpast")
+
+    def _resolve(self, fact_id: str, assertions: Sequence[Assertion], text: TokenizedText) -> Fact | None:
+        """Several mentions: yes wins over no, or the last one holds, as the fact says; a correction always lets the last one hold."""
+        valued = [(a, v) for a in assertions if (v := self._value(a))]
+        if not valued:
+            return None
+        policy = self._facts[fact_id].conflict
+        if len({v for _, v in valued}) > 1 and self._corrected(valued, text.normal):
+            policy = "last_wins"
+        value: Value = valued[-1][1] if policy == "last_wins" or all(v == "no" for _, v in valued) else "yes"
+        kept = [a for a, v in valued if v == value]
+        evidence = tuple(_evidence(a.mention, self._walk(a.mention, text.normal).end, text) for a in kept)
+        cues = ",".join(c for a in kept for c in a.cues)
+        conflict = f" conflict:{policy}" if len({v for _, v in valued}) > 1 else ""
+        return Fact(fact_id, value, tuple(dict.fromkeys(evidence)), f"{kept[0].mention.concept}[{cues}]{conflict}")
+
+    def _value(self, assertion: Assertion) -> Value | None:
+        concept = self._concepts[assertion.mention.concept]
+        if assertion.modality is Modality.ALMOST:
+            return "no" if not concept.inverse and not concept.stative else None
+        if assertion.modality is not Modality.ACTUAL:
+            return None
+        if not assertion.negated:
+            return "no" if concept.inverse else "yes"
+        if concept.negated == "opposite":
+            return "yes" if concept.inverse else "no"
+        return "yes" if concept.negated == "same" else None
+
+    def _corrected(self, valued: Sequence[tuple[Assertion, Value]], normal: str) -> bool:
+        return bool(self._correction.search(normal, valued[0][0].mention.end, valued[-1][0].mention.start))
+
+
+_GROUP = re.compile(r"(?<!\\)\((?!\?)")
+_PLAIN_EFFECTS = ("neutral", "past", "negate", "negate_past")
+_FORM_MODALITY = {_IMPERATIVE: Modality.DEMAND, _VOLITIONAL: Modality.INTENTION}
+
+
+def _compile(cues: Iterable[CueEntry]) -> re.Pattern[str]:
+    """One alternation with a named group a pattern. What makes a mention unreal goes first (「ないと」 before 「ない」), long before short."""
+    rows = [(cue.effect in _PLAIN_EFFECTS, -len(pattern), pattern, cue.id) for cue in cues for pattern in cue.patterns]
+    rows.sort(key=lambda row: row[:2])
+    body = "|".join(f"(?P<{cue}__{i}>{_GROUP.sub('(?:', pattern)})" for i, (*_, pattern, cue) in enumerate(rows))
+    return re.compile(body or r"(?!)")
+
+
+def _cue(found: re.Match[str], effects: Mapping[str, str]) -> tuple[str, str]:
+    cue = (found.lastgroup or "").rsplit("__", 1)[0]
+    return cue, effects[cue]
+
+
+def _clause_start(normal: str, at: int, terminate: re.Pattern[str]) -> int:
+    start = max(0, at - _LEFT_REACH)
+    for found in terminate.finditer(normal, start, at):
+        start = found.end()
+    return start
+
+
+def _is_noun(mention: Mention, concept: LexiconEntry) -> bool:
+    return mention.form == 0 and not concept.acts
+
+
+def _look_around(mention: Mention, normal: str, concept: LexiconEntry) -> tuple[Modality, str | None]:
+    quoted = not concept.quoted and _in_quotation(normal, mention.target)
+    return (Modality.QUOTED, "quotation") if quoted else (Modality.ACTUAL, None)
+
+
+def _in_quotation(normal: str, at: int) -> bool:
+    """Inside 「…」 that is not the whole text (people also quote their own whole message)."""
+    opened = max(normal.rfind(mark, max(0, at - _QUOTE_REACH), at) for mark in "「『")
+    if opened < 1:
+        return False
+    closed = max(normal.rfind(mark, opened, at) for mark in "」』")
+    return closed < 0 and any(normal.find(mark, at, at + _QUOTE_REACH) >= 0 for mark in "」』")
+
+
+def _evidence(mention: Mention, end: int, text: TokenizedText) -> Evidence:
+    span = text.original(mention.start, max(end, mention.end))
+    return Evidence(text.text[span.start : span.end], span.start, span.end)

@@ -1,0 +1,75 @@
+"""Sums, ways of payment, place, device and time read from the text and the mentions."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from expert.domain import Attributes, Fact, Mention, TokenizedText
+from expert.knowledge import KnowledgeBase
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?\Z")
+_ELSEWHERE = re.compile(
+    r"(?:県警|府警|警察|地裁|地方裁判|簡裁|簡易裁判|支店|の(?:店|会社|倉庫|業者|住所|法人|ATM|コンビニ)|市内の(?:店|会社)|で(?:引き|おろ|使|買))"
+)
+_LARGEST = 10**12
+_KINDS = ("methods", "signs", "devices", "elapsed", "prefectures")
+
+
+class AttributeReader:
+    """Knows which concept belongs to which attribute; `read` is a pure function of its arguments."""
+
+    def __init__(self, knowledge: KnowledgeBase) -> None:
+        self._kind = {c: kind for kind in _KINDS for c in getattr(knowledge, kind)}
+
+    def read(self, text: TokenizedText, mentions: Sequence[Mention], facts: Iterable[Fact]) -> tuple[Attributes, tuple[str, ...]]:
+        """The attributes, and the signs of a situation, each in the order of the text."""
+        found: dict[str, dict[str, Mention]] = {kind: {} for kind in _KINDS}
+        for mention in mentions:
+            if kind := self._kind.get(mention.concept):
+                found[kind].setdefault(mention.concept, mention)
+        paid = next((f for f in facts if f.id == "paid" and f.value == "yes"), None)
+        attributes = Attributes(
+            amount_jpy=_amount(text, paid),
+            payment_method=tuple(found["methods"]),
+            prefecture=_prefecture(found["prefectures"], text.normal),
+            device=next(iter(found["devices"]), None),
+            elapsed=_words(next(iter(found["elapsed"].values()), None), text),
+        )
+        return attributes, tuple(found["signs"])
+
+
+def _amount(text: TokenizedText, paid: Fact | None) -> int | None:
+    """The sum in yen that stands nearest to the words of payment, else the first one.
+
+    Sudachi joins numerals (3万5千, 三万, 30,000) into one token whose normalized form is the number.
+    """
+    sums = list(_sums(text))
+    if not sums:
+        return None
+    if paid and text.origin is None:
+        at = paid.evidence[-1].end
+        sums.sort(key=lambda s: abs(s[0] - at))
+    return sums[0][1]
+
+
+def _sums(text: TokenizedText) -> Iterable[tuple[int, int]]:
+    for i, lemma in enumerate(text.lemmas[1:], start=1):
+        number = text.lemmas[i - 1]
+        if lemma == "円" and _NUMBER.match(number):
+            value = round(float(number))
+            if value < _LARGEST:
+                yield text.starts[i], value
+
+
+def _prefecture(found: Mapping[str, Mention], normal: str) -> str | None:
+    """Where the person is: not the place of a shop, a court, a branch or a police force that is named."""
+    for prefecture, mention in found.items():
+        if not _ELSEWHERE.match(normal, mention.end):
+            return prefecture
+    return None
+
+
+def _words(mention: Mention | None, text: TokenizedText) -> str | None:
+    if mention is None:
+        return None
+    span = text.original(mention.start, mention.end)
+    return text.text[span.start : span.end]

@@ -1,0 +1,242 @@
+"""Which scenario? A linear model over TF-IDF, trained with scikit-learn, applied with numpy.
+
+Features: Sudachi normalized forms and their pairs, character n-grams, the concepts found, and the facts with their value
+(so that `paid=no` is not `paid=yes`). Scores are a softmax over the decision values with a temperature fitted on
+held-out folds (Guo et al. 2017). The model file is a plain .npz without pickled objects: it cannot execute code.
+scikit-learn is imported only to train: importing it would cost more time than answering.
+"""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+
+from expert.domain import Fact, Mention, Score, TokenizedText
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that shapes the model; part of its key."""
+
+    format: int = 1
+    c: float = 0.5
+    min_df: int = 2
+    ngrams: tuple[int, ...] = (2, 3, 4)
+    folds: int = 5
+    review_share: float = 0.1
+
+
+SETTINGS = Settings()
+_SKIPPED = frozenset("はがをにでとのもへや、。")
+_LIBRARIES = ("scikit-learn", "sudachipy", "sudachidict-core", "numpy")
+
+Features = list[str]
+Array = np.ndarray[Any, Any]
+
+
+def features(text: TokenizedText, mentions: Sequence[Mention], facts: Sequence[Fact]) -> Features:
+    """All features of a text, repeated as often as they occur."""
+    lemmas, normal = text.lemmas, text.normal
+    out = [lemma for lemma in lemmas if lemma not in _SKIPPED]
+    out += [f"{a}_{b}" for a, b in pairwise(lemmas)]
+    for n in SETTINGS.ngrams:
+        out += ["#" + normal[i : i + n] for i in range(len(normal) - n + 1)]
+    out += ["concept:" + m.concept for m in mentions]
+    out += [f"fact:{f.id}={f.value}" for f in facts]
+    return out
+
+
+@dataclass(frozen=True)
+class Model:
+    """Weights [features, scenarios], idf [features], and what training found out about itself."""
+
+    scenarios: tuple[str, ...]
+    vocabulary: Mapping[str, int]
+    idf: Array
+    weights: Array
+    bias: Array
+    temperature: float
+    review_below: float
+    priors: Mapping[str, Mapping[str, float]]
+    key: str
+
+    def decision(self, found: Features) -> Array:
+        """Decision value of each scenario: sublinear tf x idf, unit length, times the weights."""
+        counts = Counter(i for f in found if (i := self.vocabulary.get(f)) is not None)
+        if not counts:
+            return self.bias
+        index = np.fromiter(counts.keys(), np.int64, len(counts))
+        values = (1 + np.log(np.fromiter(counts.values(), np.float32, len(counts)))) * self.idf[index]
+        values /= np.sqrt(values @ values)
+        return np.asarray(values @ self.weights[index] + self.bias)
+
+    def score(self, found: Features) -> tuple[Score, ...]:
+        """Calibrated scores, best first; they add up to 1."""
+        p = _softmax(self.decision(found) / self.temperature)
+        order = np.argsort(-p, kind="stable")
+        return tuple(Score(self.scenarios[i], float(p[i])) for i in order)
+
+
+def train(found: Sequence[Features], labels: Sequence[str], facts: Sequence[Mapping[str, str]], key: str) -> Model:
+    """Fit on the features and labels of a corpus; takes seconds."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer(analyzer=_identity, sublinear_tf=True, min_df=SETTINGS.min_df, dtype=np.float32)
+    matrix = vectorizer.fit_transform(found)
+    scenarios, y = np.unique(np.array(labels), return_inverse=True)
+    held_out = _held_out_decisions(matrix, y, len(scenarios))
+    temperature = _fit_temperature(held_out, y)
+    top = np.array([_softmax(row / temperature).max() for row in held_out])
+    final = _linear_model().fit(matrix, y)
+    return Model(
+        scenarios=tuple(map(str, scenarios)),
+        vocabulary=vectorizer.vocabulary_,
+        idf=vectorizer.idf_.astype(np.float32),
+        weights=np.ascontiguousarray(final.coef_.T, dtype=np.float32),
+        bias=final.intercept_.astype(np.float32),
+        temperature=temperature,
+        review_below=float(np.quantile(top, SETTINGS.review_share)),
+        priors=_priors(labels, facts),
+        key=key,
+    )
+
+
+def _identity(found: Features) -> Features:
+    return found
+
+
+def _linear_model() -> Any:
+    from sklearn.svm import LinearSVC
+
+    return LinearSVC(C=SETTINGS.c, random_state=0)
+
+
+def _held_out_decisions(matrix: Any, y: Array, classes: int) -> Array:
+    from sklearn.model_selection import StratifiedKFold
+
+    out = np.zeros((len(y), classes))
+    for fit, hold in StratifiedKFold(SETTINGS.folds, shuffle=True, random_state=0).split(matrix, y):
+        model = _linear_model().fit(matrix[fit], y[fit])
+        out[hold[:, None], model.classes_[None, :]] = model.decision_function(matrix[hold])
+    return out
+
+
+def _fit_temperature(decisions: Array, y: Array) -> float:
+    """The temperature with the least log loss."""
+
+    def loss(t: float) -> float:
+        z = decisions / t
+        z = z - z.max(axis=1, keepdims=True)
+        return float(np.mean(np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(y)), y]))
+
+    return min(map(float, np.geomspace(0.02, 2, 200)), key=loss)
+
+
+def _softmax(z: Array) -> Array:
+    e = np.exp(z - z.max())
+    return np.asarray(e / e.sum())
+
+
+def _priors(labels: Sequence[str], facts: Sequence[Mapping[str, str]]) -> dict[str, dict[str, float]]:
+    """Share of the examples of a scenario that state a fact: how likely a question about it is to matter."""
+    seen: dict[str, Counter[str]] = {}
+    for label, stated in zip(labels, facts, strict=True):
+        seen.setdefault(label, Counter()).update(f for f, value in stated.items() if value == "yes")
+    total = Counter(labels)
+    return {label: {f: n / total[label] for f, n in counts.items()} for label, counts in seen.items()}
+
+
+# ---- the cache ------------------------------------------------------------------------------------------------------
+
+
+def cache_key(*parts: str) -> str:
+    """Key of a model: corpus, knowledge, settings and library versions."""
+    libraries = [f"{name}={version(name)}" for name in _LIBRARIES]
+    return hashlib.sha256("\n".join([*parts, repr(SETTINGS), *libraries]).encode()).hexdigest()[:16]
+
+
+def cache_directory() -> Path:
+    """The user's cache; KAKEKOMI_CACHE overrides."""
+    return Path(os.environ.get("KAKEKOMI_CACHE") or platformdirs.user_cache_dir("kakekomi"))
+
+
+def cached(key: str, make: Callable[[], Model]) -> Model:
+    """The model of this key from the cache, else made anew and kept. A cache that is missing, damaged or not writable costs time only."""
+    file = cache_directory() / f"model-{key}.npz"
+    model = _read(file, key)
+    if model is None:
+        model = make()
+        with contextlib.suppress(OSError):
+            _write(file, model)
+    return model
+
+
+def _read(file: Path, key: str) -> Model | None:
+    try:
+        with np.load(file, allow_pickle=False) as data:
+            return _unpack(data, key)
+    except Exception:  # whatever a damaged file raises (zip, numpy, unicode, key errors): the model is made anew
+        return None
+
+
+def _unpack(data: Mapping[str, Array], key: str) -> Model | None:
+    names = bytes(data["vocabulary"]).decode("utf-8").split("\0")
+    weights = data["weights"].astype(np.float32)
+    digest = hashlib.sha256(bytes(data["vocabulary"]) + data["weights"].tobytes()).hexdigest()
+    if str(data["key"]) != key or str(data["digest"]) != digest or len(names) != len(weights):
+        return None
+    priors: dict[str, dict[str, float]] = {}
+    for name, value in zip(data["prior_names"], data["prior_values"], strict=True):
+        scenario, fact = str(name).split("/")
+        priors.setdefault(scenario, {})[fact] = float(value)
+    return Model(
+        scenarios=tuple(map(str, data["scenarios"])),
+        vocabulary={name: i for i, name in enumerate(names)},
+        idf=data["idf"],
+        weights=weights,
+        bias=data["bias"],
+        temperature=float(data["temperature"]),
+        review_below=float(data["review_below"]),
+        priors=priors,
+        key=key,
+    )
+
+
+def _write(file: Path, model: Model) -> None:
+    """Written beside its name first: a reader never sees half a file."""
+    names = [name for name, _ in sorted(model.vocabulary.items(), key=lambda item: item[1])]
+    vocabulary = np.frombuffer("\0".join(names).encode("utf-8", "surrogatepass"), np.uint8)
+    priors = {f"{s}/{f}": p for s, by_fact in model.priors.items() for f, p in by_fact.items()}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            np.savez(
+                stream,
+                key=model.key,
+                digest=hashlib.sha256(vocabulary.tobytes() + model.weights.tobytes()).hexdigest(),
+                scenarios=np.array(model.scenarios),
+                vocabulary=vocabulary,
+                idf=model.idf,
+                weights=model.weights,
+                bias=model.bias,
+                temperature=model.temperature,
+                review_below=model.review_below,
+                prior_names=np.array(list(priors)),
+                prior_values=np.array(list(priors.values())),
+            )
+        os.replace(temporary, file)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

@@ -1,0 +1,175 @@
+"""`kakekomi ask`: one complaint in, the page or the JSON out."""
+
+import sys
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from expert import explanation
+from expert.cli.common import app, load_expert
+from expert.domain import Answer
+
+STYLES = {
+    "title": "bold",
+    "fact": "cyan",
+    "emergency": "bold white on red",
+    "now": "bold yellow",
+    "never": "bold red",
+    "today": "green",
+    "soon": "blue",
+    "desk": "magenta",
+    "why": "default",
+    "detail": "dim",
+    "source": "dim",
+    "note": "italic",
+}
+PROMPT = "何がありましたか。ふだんの言葉で書いてください。書き終わったら、何も書かずに Enter を押してください。"
+DONT_KNOW = ("", "わからない", "分からない", "わかりません", "分かりません", "?", "?", "不明")
+YES = ("はい", "y", "yes", "うん", "ええ", "はい。", "した", "しました")
+NO = ("いいえ", "n", "no", "いや", "ううん", "いいえ。", "してない", "していない", "していません")
+
+
+Explain = Annotated[bool, typer.Option("--explain", help="働いた規則、そのもと、出典と確認日も出す")]
+Plain = Annotated[bool, typer.Option("--plain", help="色や飾りをつけない(パイプや読み上げ向け)")]
+
+
+@app.command()
+def ask(
+    text: Annotated[str | None, typer.Argument(help="何が起きたか。省くと標準入力か、入力の画面から読む")] = None,
+    *,
+    json_: Annotated[bool, typer.Option("--json", help="答えをJSONで出す(聞き返さない)")] = False,
+    explain: Explain = False,
+    plain: Plain = False,
+    assume: Annotated[list[str] | None, typer.Option(help="事実を決めつける(例: --assume paid=yes)。何度でも書ける")] = None,
+    what_if: Annotated[list[str] | None, typer.Option(help="その事実が変わると、何が増えて何が減るかを見る(例: --what-if paid=yes)")] = None,
+    no_questions: Annotated[bool, typer.Option("--no-questions", help="聞き返さない")] = False,
+    sample_if_empty: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """一つの相談に答える。いまの状態で答えが変わることだけを、5つまで聞き返す。"""
+    interactive = text is None and sys.stdin.isatty()
+    complaint = _complaint(text, sample_if_empty)
+    expert = load_expert()
+    assumed = _assumptions(assume, expert)
+    if what_if:
+        _print_what_if(expert, complaint, assumed, _assumptions(what_if, expert))
+        return
+    answer = expert.ask(complaint, assume=assumed)
+    if json_:
+        from expert.pipeline import dumps
+
+        print(dumps(explanation.to_json(answer)))
+        return
+    if interactive and not no_questions:
+        answer = _ask_back(expert, complaint, assumed, answer)
+    _print_page(explanation.page(answer, expert.knowledge, explain=explain), plain)
+    if not interactive and not no_questions:
+        _print_page(_open_questions(answer), plain)
+
+
+def _complaint(text: str | None, sample: str | None) -> str:
+    if text is not None:
+        return text
+    if sys.stdin.isatty():
+        return _read_lines()
+    piped = sys.stdin.read()
+    if sample and not piped.strip():
+        print(f"入力がないので、例文に答えます: 「{sample}」\n", file=sys.stderr)
+        return sample
+    return piped
+
+
+def _read_lines() -> str:
+    print(PROMPT, file=sys.stderr)
+    lines: list[str] = []
+    while True:
+        try:
+            line = input("> " if not lines else "  ")
+        except EOFError:
+            break
+        if not line.strip() and lines:
+            break
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _assumptions(pairs: list[str] | None, expert: Any) -> dict[str, str]:
+    from expert.pipeline import parse_assumption
+
+    return dict(parse_assumption(pair, expert.knowledge) for pair in pairs or ())
+
+
+def _ask_back(expert: Any, complaint: str, assumed: dict[str, str], answer: Answer) -> Answer:
+    """Put the questions one by one; an answer may change which come next. わからない leaves the safer plan as it is."""
+    asked: set[str] = set()
+    while len(asked) < 5 and (question := next((q for q in answer.questions if q.fact not in asked), None)):
+        asked.add(question.fact)
+        print(f"\n{question.text}\n  {_changes(expert, question.changes)}", file=sys.stderr)
+        reply = _reply("  はい / いいえ / わからない > " if question.fact != "payment_method" else "  番号か名前 / わからない > ")
+        value = _value(question.fact, reply, expert)
+        if value:
+            assumed = {**assumed, question.fact: value}
+            answer = expert.ask(complaint, assume=assumed)
+    print(file=sys.stderr)
+    return answer
+
+
+def _reply(prompt: str) -> str:
+    try:
+        return input(prompt).strip()
+    except EOFError:
+        return ""
+
+
+def _value(fact: str, reply: str, expert: Any) -> str | None:
+    if fact == "payment_method":
+        names = [(m.id, m.title) for m in expert.knowledge.methods.values()]
+        return next((id_ for id_, title in names if reply and (reply in title or title in reply)), None)
+    if reply.lower() in YES:
+        return "yes"
+    return "no" if reply.lower() in NO else None
+
+
+def _changes(expert: Any, changes: Iterable[str]) -> str:
+    actions, desks = expert.knowledge.actions, expert.knowledge.desks
+    names = [actions[c].text if c in actions else desks[c].name for c in changes if c in actions or c in desks]
+    return f"答えによって変わること: {'、'.join(n.rstrip('。') for n in names[:3])}{' など' if len(names) > 3 else ''}"
+
+
+def _open_questions(answer: Answer) -> Iterable[explanation.Line]:
+    if answer.decider:
+        yield "note", f"次のことが分かれば決められます: {answer.decider}"
+    if answer.questions:
+        yield "", ""
+        yield "title", "■ 次のことが分かると、もっとはっきり答えられます"
+        for question in answer.questions:
+            yield "detail", f"  ・{question.text}"
+
+
+def _print_what_if(expert: Any, complaint: str, assumed: dict[str, str], flipped: dict[str, str]) -> None:
+    before, after = expert.ask(complaint, assume=assumed), expert.ask(complaint, assume={**assumed, **flipped})
+    difference = explanation.what_if(before, after)
+    print(f"{'、'.join(f'{k}={v}' for k, v in flipped.items())} のとき(場面: {before.scenario} → {after.scenario})")
+    for mark, name, rows in (("+", "増えるもの", difference["appears"]), ("-", "なくなるもの", difference["goes"])):
+        print(f"{name}: {'' if rows else 'なし'}")
+        for row in rows:
+            print(f"  {mark} {row}")
+
+
+def _print_page(lines: Iterable[explanation.Line], plain: bool) -> None:
+    console = Console(highlight=False, soft_wrap=plain or not sys.stdout.isatty(), no_color=plain or None)
+    for style, line in lines:
+        indent = len(line) - len(line.lstrip(" "))
+        if plain or not sys.stdout.isatty():
+            print(line)
+        else:
+            _print_wrapped(console, line, STYLES.get(style, ""), indent)
+
+
+def _print_wrapped(console: Console, line: str, style: str, indent: int) -> None:
+    """Wrap to the terminal by display width (Japanese characters are two wide), later lines under the first."""
+    body = Text(line.strip(), style=style)
+    for wrapped in body.wrap(console, max(20, console.width - indent - 1)) or [Text("")]:
+        console.print(Text(" " * indent) + wrapped)

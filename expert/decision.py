@@ -1,0 +1,93 @@
+"""Firings -> what to do, in the order in which a person should act."""
+
+from collections.abc import Iterable, Sequence
+
+from expert.domain import URGENCIES, AdvisedAction, AdvisedDesk, Decision, Firing, Urgency
+from expert.knowledge import KnowledgeBase
+from expert.schema import DeskEntry, PoliceDeskEntry, Source
+
+_FIRST_ACTION, _FIRST_DESK = "call_110", "police_110"
+
+
+def decide(scenario: str, firings: Sequence[Firing], knowledge: KnowledgeBase, prefecture: str | None = None) -> Decision:
+    """Collect actions and desks, each with the rules that chose it.
+
+    Order: 110 before everything, then what must never be done, then now, today, soon; inside each, the rank of the entry.
+    """
+    actions = [_action(a, rules, knowledge) for a, rules in _chosen("action", firings)]
+    desks = [_desk(knowledge.desks[d], rules, knowledge, prefecture) for d, rules in _chosen("desk", firings)]
+    order = {a.id: (a.id != _FIRST_ACTION, URGENCIES.index(a.urgency), knowledge.actions[a.id].rank) for a in actions}
+    actions.sort(key=lambda a: order[a.id])
+    desks.sort(key=lambda d: (d.id != _FIRST_DESK, knowledge.desks[d.id].rank))
+    return Decision(scenario, tuple(actions), tuple(desks), tuple(firings))
+
+
+def _chosen(kind: str, firings: Iterable[Firing]) -> list[tuple[str, tuple[str, ...]]]:
+    chosen: dict[str, list[str]] = {}
+    for firing in firings:
+        for added in firing.adds:
+            if added.startswith(kind + ":"):
+                chosen.setdefault(added.split(":", 1)[1], []).append(firing.rule)
+    return [(entry, tuple(rules)) for entry, rules in chosen.items()]
+
+
+def _action(action_id: str, rules: tuple[str, ...], knowledge: KnowledgeBase) -> AdvisedAction:
+    entry = knowledge.actions[action_id]
+    return AdvisedAction(
+        id=entry.id,
+        urgency=_urgency(entry.urgency, [knowledge.rules[r].urgency for r in rules]),
+        text=entry.text,
+        because=entry.why,
+        rules=rules,
+        source=_source(entry.sources),
+        checked=entry.checked,
+        confidence=entry.confidence,
+    )
+
+
+def _urgency(own: Urgency, overrides: Iterable[Urgency | None]) -> Urgency:
+    """A rule may set another urgency; of several, the most urgent holds. What must never be done stays so."""
+    if own == "never":
+        return own
+    return min((u or own for u in overrides), key=URGENCIES.index)
+
+
+def _desk(entry: DeskEntry, rules: tuple[str, ...], knowledge: KnowledgeBase, prefecture: str | None) -> AdvisedDesk:
+    local = knowledge.police_desks.get(prefecture or "") if entry.id == "police_cyber" else None
+    if local and local.phone:
+        return _local_police(entry, local, rules)
+    return AdvisedDesk(
+        id=entry.id,
+        name=entry.name,
+        phone=entry.phones[0].number if entry.phones else None,
+        url=entry.url,
+        hours=entry.hours,
+        how=entry.how,
+        because=entry.why,
+        rules=rules,
+        source=_source(entry.sources),
+        checked=entry.checked,
+        confidence=entry.confidence,
+    )
+
+
+def _local_police(entry: DeskEntry, local: PoliceDeskEntry, rules: tuple[str, ...]) -> AdvisedDesk:
+    unsure = f"番号は古い資料によります。つながらないときは {local.fallback_phone} へ。" if local.confidence == "low" else None
+    return AdvisedDesk(
+        id=entry.id,
+        name=f"{local.police} {local.department or 'サイバー犯罪相談窓口'}",
+        phone=local.phone,
+        url=local.url or entry.url,
+        hours=local.hours or entry.hours,
+        how=unsure or entry.how,
+        because=entry.why,
+        rules=rules,
+        source=_source(local.sources),
+        checked=local.checked,
+        confidence=local.confidence,
+    )
+
+
+def _source(sources: Sequence[Source]) -> str:
+    first = sources[0]
+    return f"{first.url}({first.page_date})" if first.page_date else first.url

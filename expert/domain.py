@@ -1,0 +1,226 @@
+"""The nouns of kakekomi, in the order in which they appear on the way from text to answer.
+
+Everything is frozen. Offsets are characters of the text as the user gave it, half-open.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+Value = Literal["yes", "no"]
+Urgency = Literal["never", "now", "today", "soon"]
+
+URGENCIES: tuple[Urgency, ...] = ("never", "now", "today", "soon")
+OUT_OF_SCOPE = "out_of_scope"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Half-open range of characters."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedText:
+    """A text and its morphemes as parallel tuples (one object a text, not one a token: speed).
+
+    `normal` is the folded text (NFKC, blanks between Japanese characters dropped) that all analysis
+    reads; `origin[i]` is the offset in `text` of `normal[i]`, with one more entry for the end, or
+    None where both are the same string. `starts`/`ends` are offsets into `normal`.
+    """
+
+    text: str
+    normal: str
+    origin: tuple[int, ...] | None
+    surfaces: tuple[str, ...]
+    lemmas: tuple[str, ...]
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+    forms: tuple[int, ...]
+
+    def original(self, start: int, end: int) -> Span:
+        """The span of the given text that `normal[start:end]` came from."""
+        if self.origin is None:
+            return Span(start, end)
+        return Span(self.origin[start], self.origin[end - 1] + 1 if end > start else self.origin[end])
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A calibrated probability (0..1) of one scenario."""
+
+    scenario: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """Where a concept stands in the normal text. `start` may include the object of the verb."""
+
+    concept: str
+    start: int
+    target: int
+    end: int
+    form: int = 0
+
+
+class Modality(StrEnum):
+    """Factuality of a mention (真偽判断): only ACTUAL can make a fact yes or no."""
+
+    ACTUAL = "actual"
+    DEMAND = "demand"
+    INTENTION = "intention"
+    QUESTION = "question"
+    CONDITION = "condition"
+    FEAR = "fear"
+    ALMOST = "almost"
+    HEARSAY = "hearsay"
+    QUOTED = "quoted"
+    OTHER = "other_person"
+    FUTURE = "future"
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """A mention with its polarity (肯否極性) and modality, and the cues that decided them."""
+
+    mention: Mention
+    negated: bool
+    modality: Modality
+    cues: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The user's own words."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A fact that the text states, with the words that show it; `why` names concept, cues and policy."""
+
+    id: str
+    value: Value
+    evidence: tuple[Evidence, ...]
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What else was read: sums, ways of payment, place, device, time. Empty where nothing was said."""
+
+    amount_jpy: int | None = None
+    payment_method: tuple[str, ...] = ()
+    prefecture: str | None = None
+    device: str | None = None
+    elapsed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What the rules see of a complaint: enumerated values only, never a word of the user's."""
+
+    scenario: str
+    facts: Mapping[str, str]
+    payment_method: tuple[str, ...] = ()
+    signs: tuple[str, ...] = ()
+    device: str | None = None
+    prefecture: str | None = None
+
+    def signature(self) -> tuple[object, ...]:
+        """Equal signatures get equal advice."""
+        facts = tuple(sorted(self.facts.items()))
+        return (self.scenario, facts, self.payment_method, self.signs, self.device, self.prefecture)
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """One rule that fired: on which conditions, and what it added (`action:…`, `desk:…`, `state:…`, `scenario:…`)."""
+
+    rule: str
+    because: str
+    on: tuple[str, ...]
+    adds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AdvisedAction:
+    id: str
+    urgency: Urgency
+    text: str
+    because: str
+    rules: tuple[str, ...]
+    source: str
+    checked: str
+    confidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdvisedDesk:
+    id: str
+    name: str
+    phone: str | None
+    url: str | None
+    hours: str | None
+    how: str | None
+    because: str
+    rules: tuple[str, ...]
+    source: str
+    checked: str
+    confidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A fact worth asking for, and the action and desk ids that either answer would add or take away."""
+
+    fact: str
+    text: str
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What follows from a case alone: remembered by its signature."""
+
+    scenario: str
+    actions: tuple[AdvisedAction, ...]
+    desks: tuple[AdvisedDesk, ...]
+    trace: tuple[Firing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to one complaint; `explanation.to_json` gives the published object."""
+
+    id: str | int
+    scenario: str
+    confidence: float
+    candidates: tuple[Score, ...]
+    needs_review: bool
+    facts: tuple[Fact, ...]
+    attributes: Attributes
+    decision: Decision
+    questions: tuple[Question, ...]
+    versions: Mapping[str, str] = field(default_factory=dict)
+    decider: str | None = None
+    """A question in plain words that would tell the first two candidates apart; only where needs_review."""
+
+    @property
+    def actions(self) -> tuple[AdvisedAction, ...]:
+        return self.decision.actions
+
+    @property
+    def desks(self) -> tuple[AdvisedDesk, ...]:
+        return self.decision.desks
+
+    def fact(self, fact_id: str) -> str:
+        """`yes`, `no` or `unknown`."""
+        return next((f.value for f in self.facts if f.id == fact_id), "unknown")

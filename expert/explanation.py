@@ -1,0 +1,151 @@
+"""An answer in words: the published JSON object, and the page that a person reads."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from expert.domain import AdvisedAction, AdvisedDesk, Answer, Fact
+from expert.knowledge import KnowledgeBase
+
+HEADINGS = {
+    "never": "絶対にしないこと",
+    "now": "いますぐすること",
+    "today": "今日中にすること",
+    "soon": "落ち着いたらすること",
+}
+UNSURE = {"low": "(出典が弱く、確かではありません)", "medium": "", "high": ""}
+
+
+def to_json(answer: Answer) -> dict[str, Any]:
+    """The object of the published schema (`expert/answer.schema.json`), ready for `json.dumps`."""
+    return {
+        "id": answer.id,
+        "scenario": answer.scenario,
+        "confidence": round(answer.confidence, 4),
+        "candidates": [{"scenario": s.scenario, "score": round(s.value, 4)} for s in answer.candidates],
+        "needs_review": answer.needs_review,
+        **({"decider": answer.decider} if answer.decider else {}),
+        "facts": {f.id: _fact(f) for f in answer.facts},
+        "attributes": attributes_json(answer),
+        **decision_json(answer),
+        "questions": [{"fact": q.fact, "text": q.text, "changes": list(q.changes)} for q in answer.questions],
+        "versions": dict(answer.versions),
+    }
+
+
+def decision_json(answer: Answer) -> dict[str, Any]:
+    """Actions, desks and trace: the part that depends on the case alone."""
+    return {
+        "actions": [_entry(a, ("id", "urgency", "text", "because", "rules", "source", "checked", "confidence")) for a in answer.actions],
+        "desks": [
+            _entry(d, ("id", "name", "phone", "url", "hours", "how", "because", "rules", "source", "checked", "confidence")) for d in answer.desks
+        ],
+        "trace": [{"rule": f.rule, "because": f.because, "from": list(f.on), "adds": list(f.adds)} for f in answer.decision.trace],
+    }
+
+
+def attributes_json(answer: Answer) -> dict[str, Any]:
+    a = answer.attributes
+    values = {
+        "amount_jpy": a.amount_jpy,
+        "payment_method": list(a.payment_method) or None,
+        "prefecture": a.prefecture,
+        "device": a.device,
+        "elapsed": a.elapsed,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _fact(fact: Fact) -> dict[str, Any]:
+    evidence = [{"text": e.text, "start": e.start, "end": e.end} for e in fact.evidence]
+    return {"value": fact.value, "evidence": evidence, "why": fact.why}
+
+
+def _entry(entry: AdvisedAction | AdvisedDesk, names: tuple[str, ...]) -> dict[str, Any]:
+    values = {name: getattr(entry, name) for name in names}
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items() if v is not None}
+
+
+# ---- the page -------------------------------------------------------------------------------------------------------
+# Each line is (style, text); the command line turns styles into colours or drops them.
+
+Line = tuple[str, str]
+
+
+def page(answer: Answer, knowledge: KnowledgeBase, *, explain: bool = False) -> Iterator[Line]:
+    """The answer as a frightened person should read it: most urgent first."""
+    yield from _understood(answer, knowledge)
+    for urgency in ("emergency", "now", "never", "today", "soon"):
+        yield from _actions(answer, urgency, explain)
+    yield from _desks(answer, explain)
+    if explain:
+        yield from _trace(answer)
+    yield "", ""
+    yield "note", "この答えは一般的な案内です。迷ったら、消費者ホットライン188か、警察相談専用電話 #9110 に話してください。"
+
+
+def _understood(answer: Answer, knowledge: KnowledgeBase) -> Iterator[Line]:
+    title = knowledge.scenarios[answer.scenario].title
+    yield "title", f"■ ご相談の内容: {title}"
+    if answer.needs_review:
+        second = knowledge.scenarios[answer.candidates[1].scenario]
+        yield "note", f"  はっきりとは決められませんでした。「{second.title}」(場合: {second.is_this})かもしれません。"
+    for fact in answer.facts:
+        entry = knowledge.facts[fact.id]
+        words = "、".join(f"「{_short(e.text)}」" for e in fact.evidence if e.text) or "(お答えから)"
+        yield "fact", f"  ・{entry.yes if fact.value == 'yes' else entry.no} ← {words}"
+
+
+def _short(words: str) -> str:
+    words = " ".join(words.split())
+    return words if len(words) <= 40 else words[:39] + "…"
+
+
+def _actions(answer: Answer, urgency: str, explain: bool) -> Iterator[Line]:
+    emergency = [a for a in answer.actions if a.id == "call_110"]
+    chosen = emergency if urgency == "emergency" else [a for a in answer.actions if a.urgency == urgency and a not in emergency]
+    if not chosen:
+        return
+    yield "", ""
+    yield urgency, f"■ {HEADINGS.get(urgency, 'まず、命を守ること')}"
+    for number, action in enumerate(chosen, start=1):
+        mark = "×" if urgency == "never" else f"{number}."
+        yield urgency, f"  {mark} {action.text}"
+        yield "why", f"     {action.because}{UNSURE[action.confidence]}"
+        if explain:
+            yield "source", f"     規則 {'、'.join(action.rules)} / 出典 {action.source} / 確認日 {action.checked}"
+
+
+def _desks(answer: Answer, explain: bool) -> Iterator[Line]:
+    if not answer.desks:
+        return
+    yield "", ""
+    yield "desk", "■ 相談するところ"
+    for desk in answer.desks:
+        yield "desk", f"  ・{desk.name}{'  電話 ' + desk.phone if desk.phone else ''}"
+        yield "why", f"     {desk.because}{UNSURE[desk.confidence]}"
+        for label, value in (("時間", desk.hours), ("方法", desk.how), ("ページ", desk.url)):
+            if value:
+                yield "detail", f"     {label}: {value}"
+        if explain:
+            yield "source", f"     規則 {'、'.join(desk.rules)} / 出典 {desk.source} / 確認日 {desk.checked}"
+
+
+def _trace(answer: Answer) -> Iterator[Line]:
+    yield "", ""
+    yield "title", "■ この答えになったわけ(規則の働いた順)"
+    for firing in answer.decision.trace:
+        yield "detail", f"  {firing.rule}: {firing.because}"
+        yield "source", f"     もと: {'、'.join(firing.on)} → {'、'.join(firing.adds)}"
+    for fact in answer.facts:
+        yield "source", f"  事実 {fact.id}={fact.value}: {fact.why}"
+    yield "source", "  候補: " + "、".join(f"{s.scenario} {s.value:.2f}" for s in answer.candidates)
+
+
+def what_if(before: Answer, after: Answer) -> Mapping[str, tuple[str, ...]]:
+    """Ids of actions and desks that appear and that go when a fact is flipped."""
+    old = {a.id: a.text for a in before.actions} | {d.id: d.name for d in before.desks}
+    new = {a.id: a.text for a in after.actions} | {d.id: d.name for d in after.desks}
+    return {
+        "appears": tuple(f"{key}: {text}" for key, text in new.items() if key not in old),
+        "goes": tuple(f"{key}: {text}" for key, text in old.items() if key not in new),
+    }

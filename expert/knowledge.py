@@ -1,0 +1,188 @@
+"""`rules/*.yaml` -> a frozen `KnowledgeBase`; every fault is reported at once, with file, line and path."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from expert import strict_yaml
+from expert.errors import KnowledgeError
+from expert.schema import (
+    ActionEntry,
+    Condition,
+    CueEntry,
+    DeskEntry,
+    FactEntry,
+    LexiconEntry,
+    PoliceDeskEntry,
+    RuleEntry,
+    ScenarioEntry,
+)
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "scenarios": ScenarioEntry,
+    "facts": FactEntry,
+    "signs": LexiconEntry,
+    "methods": LexiconEntry,
+    "devices": LexiconEntry,
+    "elapsed": LexiconEntry,
+    "prefectures": LexiconEntry,
+    "cues": CueEntry,
+    "actions": ActionEntry,
+    "desks": DeskEntry,
+    "police_desks": PoliceDeskEntry,
+    "rules": RuleEntry,
+}
+_Entry = TypeVar("_Entry", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class KnowledgeBase:
+    """All of `rules/`: entries by id, in the order of the files."""
+
+    scenarios: Mapping[str, ScenarioEntry]
+    facts: Mapping[str, FactEntry]
+    signs: Mapping[str, LexiconEntry]
+    methods: Mapping[str, LexiconEntry]
+    devices: Mapping[str, LexiconEntry]
+    elapsed: Mapping[str, LexiconEntry]
+    prefectures: Mapping[str, LexiconEntry]
+    cues: tuple[CueEntry, ...]
+    actions: Mapping[str, ActionEntry]
+    desks: Mapping[str, DeskEntry]
+    police_desks: Mapping[str, PoliceDeskEntry]
+    rules: Mapping[str, RuleEntry]
+    version: str
+    where: Mapping[str, str]
+    """`file:line` of each entry, by `section/id`."""
+
+    @cached_property
+    def states(self) -> frozenset[str]:
+        """Every state that some rule declares."""
+        return frozenset(s for rule in self.rules.values() for s in rule.declare)
+
+
+def default_directory() -> Path:
+    """`rules/` inside an installed wheel, else that of the checkout; KAKEKOMI_RULES overrides."""
+    if override := os.environ.get("KAKEKOMI_RULES"):
+        return Path(override)
+    packaged = Path(__file__).parent / "data" / "rules"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "rules"
+
+
+def load(directory: Path | None = None) -> KnowledgeBase:
+    """Read every YAML file below `directory`.
+
+    Raises KnowledgeError with all faults: YAML, unknown or duplicate keys, wrong values, duplicate ids, dangling references.
+    """
+    directory = directory or default_directory()
+    files = sorted(directory.rglob("*.yaml"))
+    if not files:
+        raise KnowledgeError([f"{directory}: 知識ファイル(*.yaml)がありません"])
+    reader = _Reader(directory)
+    for file in files:
+        reader.read(file)
+    reader.faults += _dangling(reader)
+    if reader.faults:
+        raise KnowledgeError(reader.faults)
+    return _freeze(reader, _version(directory, files))
+
+
+class _Reader:
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.entries: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
+        self.where: dict[str, str] = {}
+        self.faults: list[str] = []
+
+    def read(self, file: Path) -> None:
+        name = file.relative_to(self.directory).as_posix()
+        data, lines, faults = strict_yaml.load(file)
+        self.faults += [f"{name}:{fault}" for fault in faults]
+        if not isinstance(data, dict):
+            if not faults:
+                self.faults.append(f"{name}:1: 「rules:」のような節の名前から始めてください")
+            return
+        for section, items in data.items():
+            self._section(name, lines, section, items)
+
+    def _section(self, name: str, lines: strict_yaml.LineMap, section: str, items: Any) -> None:
+        model = _SECTIONS.get(section)
+        if model is None or not isinstance(items, list):
+            allowed = "、".join(_SECTIONS)
+            self.faults.append(f"{name}:{lines.nearest((section,))}: {section}: 節は{allowed}のどれかで、中身は並び(- …)にしてください")
+            return
+        for i, item in enumerate(items):
+            self._entry(model, (section, i), item, lambda path: f"{name}:{lines.nearest(path)}")
+
+    def _entry(self, model: type[BaseModel], path: tuple[str, int], item: Any, at: Any) -> None:
+        section = path[0]
+        try:
+            entry = model.model_validate(item)
+        except ValidationError as error:
+            self.faults += [_wording(at, path, item, fault) for fault in error.errors()]
+            return
+        key = str(getattr(entry, "id", None) or getattr(entry, "prefecture", ""))
+        if key in self.entries[section]:
+            self.faults.append(f"{at(path)}: {section}: id「{key}」は {self.where[f'{section}/{key}']} にもあります")
+        self.entries[section][key] = entry
+        self.where[f"{section}/{key}"] = at(path)
+
+
+def _wording(at: Any, path: tuple[str, int], item: Any, fault: Any) -> str:
+    inner = tuple(fault["loc"])
+    name = item.get("id", path[1]) if isinstance(item, dict) else path[1]
+    dotted = ".".join([f"{path[0]}[{name}]", *map(str, inner)])
+    kind = {"extra_forbidden": "知らない項目です", "missing": "必要な項目がありません"}
+    return f"{at((*path, *inner))}: {dotted}: {kind.get(fault['type'], fault['msg'])}"
+
+
+def _dangling(reader: _Reader) -> list[str]:
+    return [f"{reader.where[key]}: {key}: {what}" for key, what in _references(reader.entries)]
+
+
+def _references(entries: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    declared = {s for rule in entries["rules"].values() for s in rule.declare}
+    known = {name: set(entries[name]) for name in ("scenarios", "facts", "actions", "desks", "signs", "methods")}
+    for rule in entries["rules"].values():
+        key = f"rules/{rule.id}"
+        yield from ((key, f"動作「{a}」は actions にありません") for a in rule.actions if a not in known["actions"])
+        yield from ((key, f"窓口「{d}」は desks にありません") for d in rule.desks if d not in known["desks"])
+        if rule.revise and rule.revise not in known["scenarios"]:
+            yield key, f"場面「{rule.revise}」は scenarios にありません"
+        for condition in rule.when:
+            yield from ((key, what) for what in _bad_condition(condition, known, declared))
+
+
+def _bad_condition(condition: Condition, known: Mapping[str, set[str]], states: set[str]) -> Iterator[str]:
+    allowed = {
+        "scenario": known["scenarios"],
+        "candidate": known["scenarios"],
+        "state": states,
+        "sign": known["signs"],
+        "payment_method": known["methods"],
+        "device": {"pc", "smartphone"},
+        "prefecture": {f"{n:02}" for n in range(1, 48)},
+    }.get(condition.key, {"yes", "no"} if condition.key in known["facts"] else None)
+    if allowed is None:
+        yield f"条件「{condition}」の「{condition.key}」は事実の名前ではありません"
+    elif wrong := [v for v in condition.values if v not in allowed]:
+        yield f"条件「{condition}」の値「{'|'.join(wrong)}」は使えません"
+
+
+def _version(directory: Path, files: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.relative_to(directory).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def _freeze(reader: _Reader, version: str) -> KnowledgeBase:
+    sections = dict(reader.entries)
+    cues = tuple(sections.pop("cues").values())
+    return KnowledgeBase(cues=cues, version=version, where=reader.where, **sections)

@@ -1,0 +1,220 @@
+"""`Expert`: holds knowledge and model, calls the steps in order, returns an `Answer`."""
+
+import json
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from expert import classifier, corpus, knowledge
+from expert.assertion import AssertionAnalyzer
+from expert.attributes import AttributeReader
+from expert.classifier import Model
+from expert.decision import decide
+from expert.domain import Answer, Attributes, Case, Decision, Evidence, Fact, Question, Score, TokenizedText
+from expert.errors import InputError
+from expert.inference import Engine
+from expert.knowledge import KnowledgeBase
+from expert.matcher import Matcher
+from expert.questions import METHOD, ask_back
+from expert.tokenizer import Tokenizer
+
+MAX_CHARACTERS = 10_000
+"""Longest text that is read. Sudachi itself takes at most 49,149 bytes."""
+CANDIDATES = 3
+_REMEMBERED = 20_000
+_JAPANESE = re.compile(r"[\u3040-\u30ff\uff66-\uff9f々〆]")
+_HAN = re.compile(r"[\u3400-\u9fff]")
+_SIMPLIFIED = re.compile(r"[们这钱请话账诈骗银协转输发电码网设经问题吗么还没说给过买卖]")
+_URL = re.compile(r"https?://\S+|www\.\S+")
+
+
+@dataclass(frozen=True)
+class Understanding:
+    """What was read from a text, before any rule: the input of the rules and of the questions."""
+
+    text: TokenizedText
+    facts: tuple[Fact, ...]
+    attributes: Attributes
+    signs: tuple[str, ...]
+    scores: tuple[Score, ...]
+
+    def case(self) -> Case:
+        facts = {f.id: f.value for f in self.facts}
+        a = self.attributes
+        return Case(self.scores[0].scenario, facts, a.payment_method, self.signs, a.device, a.prefecture)
+
+
+class Expert:
+    """The expert system. One instance serves any number of texts and threads; it keeps no text."""
+
+    def __init__(self, knowledge_base: KnowledgeBase, model: Model | None = None) -> None:
+        self.knowledge = knowledge_base
+        self.tokenizer = Tokenizer()
+        kb = knowledge_base
+        concepts = [c for f in kb.facts.values() for c in f.concepts]
+        for entries in (kb.signs, kb.methods, kb.devices, kb.elapsed, kb.prefectures):
+            concepts += entries.values()
+        self.matcher = Matcher(concepts)
+        self.assertion = AssertionAnalyzer(kb.facts, kb.cues)
+        self.attributes = AttributeReader(kb)
+        self.engine = Engine(kb)
+        self._model = model
+        self._decisions: dict[tuple[object, ...], Decision] = {}
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(cls, rules: Path | None = None, corpus_directory: Path | None = None, *, on_training: Callable[[], None] | None = None) -> "Expert":
+        """Load knowledge and model; the model is trained from the corpus the first time (seconds) and then kept in the user's cache.
+
+        `on_training` is called before training starts. Raises KnowledgeError, EvaluationError or EngineError.
+        """
+        expert = cls(knowledge.load(rules))
+        files = corpus.training_files(corpus_directory)
+        key = classifier.cache_key(corpus.fingerprint(files), expert.knowledge.version)
+        expert._model = classifier.cached(key, lambda: expert.train(files, key, on_training))
+        return expert
+
+    @property
+    def model(self) -> Model:
+        if self._model is None:
+            raise RuntimeError("Expert needs a model: use Expert.load()")
+        return self._model
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        return {"knowledge": self.knowledge.version, "model": self.model.key}
+
+    def train(self, files: list[Path], key: str, on_training: Callable[[], None] | None = None) -> Model:
+        """Train the classifier on labelled files."""
+        if on_training:
+            on_training()
+        examples = corpus.load(files, self.knowledge.scenarios, self.knowledge.facts)
+        found = [self.features(e.text) for e in examples]
+        return classifier.train(found, [e.scenario for e in examples], [e.facts for e in examples], key)
+
+    def features(self, text: str) -> classifier.Features:
+        """What the classifier sees of a text."""
+        tokens = self.tokenizer.tokenize(text)
+        mentions = self.matcher.match(tokens)
+        return classifier.features(tokens, mentions, self.assertion.determine(mentions, tokens))
+
+    def ask(self, text: str, *, id: str | int = "case-1", assume: Mapping[str, str] | None = None, questions: bool = True) -> Answer:
+        """Answer one complaint.
+
+        `assume` sets facts (`{"paid": "yes"}`, also `payment_method`) whatever the text says; `questions=False` saves the time of working
+        out what to ask back. Raises InputError where the text cannot be a complaint in Japanese.
+        """
+        check_text(text)
+        return self.answer(_assume(self.understand(text), assume or {}, self.knowledge), id=id, questions=questions)
+
+    def understand(self, text: str) -> Understanding:
+        """Tokens, facts, attributes and scores of a text."""
+        tokens = self.tokenizer.tokenize(text)
+        mentions = self.matcher.match(tokens)
+        facts = self.assertion.determine(mentions, tokens)
+        attributes, signs = self.attributes.read(tokens, mentions, facts)
+        scores = self.model.score(classifier.features(tokens, mentions, facts))
+        return Understanding(tokens, facts, attributes, signs, scores)
+
+    def answer(self, understood: Understanding, *, id: str | int = "case-1", questions: bool = True) -> Answer:
+        """From what was understood to the answer."""
+        case = understood.case()
+        decision = self.decide(case)
+        scores = _revised(understood.scores, decision.scenario)
+        needs_review = scores[0].value < self.model.review_below
+        return Answer(
+            id=id,
+            scenario=decision.scenario,
+            confidence=scores[0].value,
+            candidates=scores[:CANDIDATES],
+            needs_review=needs_review,
+            facts=understood.facts,
+            attributes=understood.attributes,
+            decision=decision,
+            questions=self._questions(case, decision) if questions else (),
+            versions=self.versions,
+            decider=self._decider(scores) if needs_review else None,
+        )
+
+    def decide(self, case: Case) -> Decision:
+        """The outcome of the rules: a pure function of the case, remembered by its signature."""
+        key = case.signature()
+        known = self._decisions.get(key)
+        if known is None:
+            scenario, firings = self.engine.infer(case)
+            known = decide(scenario, firings, self.knowledge, case.prefecture)
+            with self._lock:
+                if len(self._decisions) >= _REMEMBERED:
+                    self._decisions.clear()
+                self._decisions[key] = known
+        return known
+
+    def _questions(self, case: Case, decision: Decision) -> tuple[Question, ...]:
+        priors = self.model.priors.get(decision.scenario, {})
+        return ask_back(case, decision, self.knowledge, priors, self.decide)
+
+    def _decider(self, scores: tuple[Score, ...]) -> str:
+        first, second = (self.knowledge.scenarios[s.scenario] for s in scores[:2])
+        return f"どちらに近いですか。(1) {first.is_this} (2) {second.is_this}"
+
+
+def check_text(text: str) -> None:
+    """Raise InputError for what cannot be a complaint in Japanese, saying what to do."""
+    stripped = text.strip()
+    if not stripped:
+        raise InputError("文章が空です。何が起きたかを、ふだんの言葉で書いてください。")
+    if len(text) > MAX_CHARACTERS:
+        raise InputError(f"文章が長すぎます({len(text):,}文字)。{MAX_CHARACTERS:,}文字までにして、起きたことを中心に書いてください。")
+    rest = _URL.sub("", stripped).strip()
+    if not rest:
+        raise InputError("URLだけでは判断できません。そのページで何が起きたかを書いてください(URLは開かないでください)。")
+    if _JAPANESE.search(rest) or (_HAN.search(rest) and not _SIMPLIFIED.search(rest)):
+        return
+    raise InputError("日本語の文章を読み取れませんでした。何が起きたかを日本語で書いてください。")
+
+
+def parse_assumption(text: str, knowledge_base: KnowledgeBase) -> tuple[str, str]:
+    """`paid=yes` -> ("paid", "yes"). Raises InputError naming what is allowed."""
+    name, _, value = text.partition("=")
+    allowed = tuple(knowledge_base.methods) if name == METHOD else ("yes", "no", "unknown")
+    if name != METHOD and name not in knowledge_base.facts:
+        raise InputError(f"「{name}」という事実はありません。使えるのは {'、'.join([*knowledge_base.facts, METHOD])} です。")
+    if value not in allowed:
+        raise InputError(f"「{text}」の値は使えません。{name}={'|'.join(allowed)} の形で書いてください。")
+    return name, value
+
+
+def _assume(understood: Understanding, assume: Mapping[str, str], knowledge_base: KnowledgeBase) -> Understanding:
+    """Replace facts. An assumed fact has the assumption itself as its evidence, at no place in the text."""
+    if not assume:
+        return understood
+    facts = {f.id: f for f in understood.facts}
+    attributes = understood.attributes
+    for given in assume.items():
+        name, value = parse_assumption("=".join(given), knowledge_base)
+        if name == METHOD:
+            attributes = replace(attributes, payment_method=tuple(dict.fromkeys([*attributes.payment_method, value])))
+        elif value == "unknown":
+            facts.pop(name, None)
+        else:
+            facts[name] = Fact(name, "yes" if value == "yes" else "no", (Evidence("", 0, 0),), "assumed")
+    ordered = tuple(facts[f] for f in knowledge_base.facts if f in facts)
+    return replace(understood, facts=ordered, attributes=attributes)
+
+
+def _revised(scores: tuple[Score, ...], scenario: str) -> tuple[Score, ...]:
+    """Scores with the revised scenario first: it trades its score with the former first one."""
+    if scores[0].scenario == scenario:
+        return scores
+    first = scores[0]
+    value = next((s.value for s in scores if s.scenario == scenario), 0.0)
+    rest = [s for s in scores[1:] if s.scenario != scenario]
+    return tuple(sorted([Score(scenario, first.value), Score(first.scenario, value), *rest], key=lambda s: -s.value))
+
+
+def dumps(value: object) -> str:
+    """JSON as every output of kakekomi writes it: Japanese readable, lone surrogates escaped so that UTF-8 can hold it."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isprintable() or not re.search("[\ud800-\udfff]", text) else json.dumps(value)

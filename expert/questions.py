@@ -1,0 +1,61 @@
+"""What to ask back: only facts whose answer would change an action or a desk, the weightiest first."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from expert.domain import Case, Decision, Question
+from expert.knowledge import KnowledgeBase
+
+MOST = 5
+METHOD = "payment_method"
+_WEIGHT = {"never": 3.0, "now": 4.0, "today": 2.0, "soon": 1.0}
+_DESK_WEIGHT = 1.0
+_FLOOR = 0.02
+"""Prior of a fact that no training example of the scenario states: worth asking only if nothing better is left."""
+
+
+def ask_back(
+    case: Case, decision: Decision, knowledge: KnowledgeBase, priors: Mapping[str, float], decide: Callable[[Case], Decision]
+) -> tuple[Question, ...]:
+    """At most five questions. `decide` gives the decision for a case; `priors` how often the scenario comes with a fact."""
+    ranked: list[tuple[float, Question]] = []
+    for fact in _open(case, knowledge):
+        changes, weight = _changes(decision, [decide(_with(case, fact, v)) for v in ("yes", "no")])
+        if changes:
+            question = Question(fact, knowledge.facts[fact].question, changes)
+            ranked.append((weight * max(priors.get(fact, 0.0), _FLOOR), question))
+    ranked.sort(key=lambda row: -row[0])
+    worth = [question for value, question in ranked if value >= _FLOOR * 12]
+    return tuple([*_method(case, decision, knowledge, decide), *worth][:MOST])
+
+
+def _open(case: Case, knowledge: KnowledgeBase) -> Iterable[str]:
+    return (fact for fact in knowledge.facts if fact not in case.facts)
+
+
+def _with(case: Case, fact: str, value: str) -> Case:
+    return replace(case, facts={**case.facts, fact: value})
+
+
+def _entries(decision: Decision) -> dict[str, float]:
+    return {a.id: _WEIGHT[a.urgency] for a in decision.actions} | {d.id: _DESK_WEIGHT for d in decision.desks}
+
+
+def _changes(now: Decision, others: Iterable[Decision]) -> tuple[tuple[str, ...], float]:
+    """Ids that come or go with one of the other decisions, and their weight."""
+    before = _entries(now)
+    changed: dict[str, float] = {}
+    for other in others:
+        after = _entries(other)
+        changed |= {key: value for key, value in {**before, **after}.items() if (key in before) != (key in after)}
+    return tuple(changed), sum(changed.values())
+
+
+def _method(case: Case, decision: Decision, knowledge: KnowledgeBase, decide: Callable[[Case], Decision]) -> list[Question]:
+    """Money is gone, but how it was paid is not said: the answer decides whom to call first."""
+    if case.facts.get("paid") != "yes" or case.payment_method:
+        return []
+    others = [decide(replace(case, payment_method=(m,))) for m in knowledge.methods]
+    changes, _ = _changes(decision, others)
+    titles = "、".join(m.title for m in knowledge.methods.values())
+    return [Question(METHOD, f"お金はどうやって払いましたか({titles})。", changes)] if changes else []

@@ -1,0 +1,230 @@
+"""The shape of each entry of `rules/`: strict (unknown keys refused), frozen pydantic models."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from expert.domain import Modality, Urgency
+
+Confidence = Literal["high", "medium", "low"]
+_CONDITION = re.compile(r"([a-z_0-9]+)(!=|=|~)([A-Za-z0-9_|]+)\Z")
+_NEGATABLE = ("state", "sign", "device", "prefecture", "candidate", "payment_method")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _date(value: str) -> str:
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        raise ValueError("日付は 2026-11-24 の形で書いてください")
+    return value
+
+
+def _regex(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"正規表現「{value}」に誤りがあります({error})") from error
+    return value
+
+
+Regex = Annotated[str, AfterValidator(_regex)]
+Checked = Annotated[str, AfterValidator(_date)]
+
+
+class Source(_Strict):
+    url: str = Field(min_length=1)
+    page_date: str | None = None
+
+
+@dataclass(frozen=True)
+class Condition:
+    """`key=a|b` (one of these), `key!=a` (none of these; true where unknown), `payment_method~a` (contains one of these)."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: Any) -> "Condition":
+        found = _CONDITION.match(str(text).replace(" ", ""))
+        if not found:
+            raise ValueError(f"条件「{text}」は「paid=yes」「scenario!=phishing」「payment_method~prepaid」の形で書いてください")
+        key, operator, values = found.groups()
+        if operator == "!=" and key in _NEGATABLE:
+            raise ValueError(f"「{key}」に != は使えません")
+        if (operator == "~") != (key == "payment_method"):
+            raise ValueError("~ は payment_method にだけ、payment_method には ~ だけを使います")
+        return cls(key, operator, tuple(values.split("|")))
+
+    def __str__(self) -> str:
+        return f"{self.key}{self.operator}{'|'.join(self.values)}"
+
+
+Conditions = Annotated[tuple[Condition, ...], BeforeValidator(lambda raw: tuple(Condition.parse(c) for c in raw))]
+
+
+class ScenarioEntry(_Strict):
+    """One of the 24 labels; `is_this` is a plain sentence that a person can say yes or no to."""
+
+    id: str
+    title: str
+    is_this: str
+
+
+class LexiconEntry(_Strict):
+    """A concept to be found: verbs (`acts`, Sudachi normalized forms), what they act on (`things`), and `phrases`.
+
+    A phrase is a regular expression that begins with a literal character. `not_with`: words in the same clause that
+    turn the match off. `inverse`: the concept is the opposite of the fact (届く for goods_missing). `stative`: the
+    present tense tells what is (消えない), not what will be (払う). `negated`: what its negation says of the fact.
+    """
+
+    id: str
+    title: str = ""
+    acts: tuple[str, ...] = ()
+    things: tuple[str, ...] = ()
+    phrases: tuple[Regex, ...] = ()
+    not_with: tuple[Regex, ...] = ()
+    inverse: bool = False
+    stative: bool = False
+    quoted: bool = False
+    """True where the other side's words count (a quoted threat is a threat)."""
+    negated: Literal["opposite", "unknown", "same"] = "opposite"
+    examples: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "LexiconEntry":
+        if not (self.acts or self.phrases):
+            raise ValueError("acts か phrases のどちらかが要ります")
+        for phrase in self.phrases:
+            if phrase[0] in r".^$*+?{}[]\|()":
+                raise ValueError(f"phrases の「{phrase}」は、記号ではなく文字から始めてください")
+        return self
+
+
+class FactEntry(_Strict):
+    id: str
+    title: str
+    yes: str
+    no: str
+    question: str
+    conflict: Literal["yes_wins", "last_wins"] = "yes_wins"
+    concepts: tuple[LexiconEntry, ...] = ()
+
+
+class CueEntry(_Strict):
+    """Words that change what a mention says.
+
+    `direction` (ConText, Chapman et al. 2007): `backward` cues follow their target and are walked word by word to its right;
+    `forward` cues stand before it in the same clause; `terminate` ends the walk and the clause; `pseudo` looks like a cue and is none.
+    `effect`: `neutral` only lets the walk go on, `negate` turns the polarity,
+    `past` and `negate_past` say that it is over and done, the rest is the modality.
+    """
+
+    id: str
+    direction: Literal["backward", "forward", "terminate", "pseudo"]
+    effect: Literal["neutral", "negate", "negate_past", "past"] | Modality
+    scope: Literal["adjacent", "clause", "sentence"] = "adjacent"
+    patterns: tuple[Regex, ...] = Field(min_length=1)
+
+
+class ActionEntry(_Strict):
+    id: str
+    urgency: Urgency
+    rank: int
+    text: str
+    why: str
+    confidence: Confidence
+    sources: tuple[Source, ...] = Field(min_length=1)
+    checked: Checked
+    note: str | None = None
+
+
+class Phone(_Strict):
+    number: str
+    note: str | None = None
+
+
+class DeskEntry(_Strict):
+    id: str
+    name: str
+    kind: str
+    rank: int
+    phones: tuple[Phone, ...] = ()
+    url: str | None = None
+    email: str | None = None
+    hours: str | None = None
+    how: str | None = None
+    why: str
+    not_for: str | None = None
+    confidence: Confidence
+    sources: tuple[Source, ...] = Field(min_length=1)
+    checked: Checked
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _reachable(self) -> "DeskEntry":
+        if not (self.phones or self.url or self.how):
+            raise ValueError("phones、url、how のどれかが要ります")
+        return self
+
+
+class PoliceDeskEntry(_Strict):
+    prefecture: str
+    prefecture_name: str
+    police: str
+    department: str | None = None
+    phone: str | None = None
+    phone_kind: str | None = None
+    fallback_phone: str
+    hours: str | None = None
+    url: str | None = None
+    confidence: Confidence
+    sources: tuple[Source, ...] = Field(min_length=1)
+    checked: Checked
+    note: str | None = None
+
+
+class RuleExample(_Strict):
+    facts: dict[str, str | list[str]]
+    fires: bool
+
+
+class RuleEntry(_Strict):
+    """Conditions that must all hold -> actions and desks, or states, or a revised scenario."""
+
+    id: str
+    when: Conditions
+    because: str
+    actions: tuple[str, ...] = ()
+    desks: tuple[str, ...] = ()
+    declare: tuple[str, ...] = ()
+    revise: str | None = None
+    urgency: Urgency | None = None
+    salience: int = Field(default=0, ge=0, le=1000)
+    source: Source
+    confidence: Confidence
+    checked: Checked
+    note: str | None = None
+    examples: tuple[RuleExample, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "RuleEntry":
+        kinds = [bool(self.actions or self.desks), bool(self.declare), bool(self.revise)]
+        if sum(kinds) != 1:
+            raise ValueError("規則は、助言(actions/desks)・状態(declare)・場面の見直し(revise)のどれか一つです")
+        later = {"scenario"} if self.stage == "understanding" else {"candidate"}
+        if bad := [str(c) for c in self.when if c.key in later]:
+            raise ValueError(f"この種類の規則では「{bad[0]}」を使えません(助言はscenario、状態と見直しはcandidate)")
+        if {e.fires for e in self.examples} != {True, False}:
+            raise ValueError("examples には fires: true と fires: false が少なくとも一つずつ要ります")
+        return self
+
+    @property
+    def stage(self) -> Literal["understanding", "advice"]:
+        """States and revisions are settled before any advice is drawn."""
+        return "advice" if self.actions or self.desks else "understanding"

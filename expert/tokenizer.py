@@ -1,0 +1,112 @@
+"""Text -> `TokenizedText`: folding with offsets kept, and Sudachi's morphemes (mode C)."""
+
+import threading
+import unicodedata
+from typing import Any
+
+from sudachipy import Dictionary, SplitMode
+
+from expert.domain import TokenizedText
+
+FIELDS = {"surface", "normalized_form", "pos"}
+"""What Sudachi has to look up; a field left out gives wrong answers in silence, so a test compares with all fields."""
+
+IMPERATIVE, VOLITIONAL, CONDITIONAL, TERMINAL, CONTINUATIVE, OTHER_FORM = 1, 2, 3, 4, 5, 0
+_FORMS = {
+    "命令形": IMPERATIVE,
+    "意志推量形": VOLITIONAL,
+    "仮定形": CONDITIONAL,
+    "終止形": TERMINAL,
+    "連体形": TERMINAL,
+    "連用形": CONTINUATIVE,
+}
+
+
+class Tokenizer:
+    """Sudachi with sudachidict-core. Safe for several threads: each has its own Sudachi tokenizer."""
+
+    def __init__(self) -> None:
+        self._dictionary = Dictionary(dict="core")
+        self._local = threading.local()
+        self._forms: dict[int, int] = {}
+
+    def tokenize(self, text: str) -> TokenizedText:
+        """Any string, lone surrogates included (each is read as U+FFFD); blanks are not tokens."""
+        normal, origin = fold(text)
+        surfaces, lemmas, starts, ends, forms = [], [], [], [], []
+        for m in self._sudachi().tokenize(normal):
+            surface = m.surface()
+            if not surface or surface.isspace():
+                continue
+            surfaces.append(surface)
+            lemmas.append(m.normalized_form())
+            starts.append(m.begin())
+            ends.append(m.end())
+            forms.append(self._form(m))
+        return TokenizedText(text, normal, origin, tuple(surfaces), tuple(lemmas), tuple(starts), tuple(ends), tuple(forms))
+
+    def _sudachi(self) -> Any:
+        tokenizer = getattr(self._local, "tokenizer", None)
+        if tokenizer is None:
+            tokenizer = self._local.tokenizer = self._dictionary.tokenizer(mode=SplitMode.C, fields=FIELDS)
+        return tokenizer
+
+    def _form(self, morpheme: Any) -> int:
+        key = morpheme.part_of_speech_id()
+        form = self._forms.get(key)
+        if form is None:
+            name = morpheme.part_of_speech()[5].split("-")[0]
+            form = self._forms[key] = _FORMS.get(name, OTHER_FORM)
+        return form
+
+
+def fold(text: str) -> tuple[str, tuple[int, ...] | None]:
+    """NFKC, no blanks between Japanese characters, no control characters; with the offset of each character.
+
+    Returns the folded text, and the offsets (one more for the end) or None where nothing changed.
+    """
+    clean = text.isascii() or (unicodedata.is_normalized("NFKC", text) and not _has_blank(text))
+    if clean and (text.isprintable() or not any(_is_noise(c) for c in text)):
+        return text, None
+    out: list[str] = []
+    origin: list[int] = []
+    for start, cluster in _clusters(text):
+        for char in _folded(cluster, text, start, out):
+            out.append(char)
+            origin.append(start)
+    origin.append(len(text))
+    return "".join(out), tuple(origin)
+
+
+def _folded(cluster: str, text: str, start: int, out: list[str]) -> str:
+    if _is_noise(cluster[0]):
+        return "\ufffd" if "\ud800" <= cluster <= "\udfff" else " "
+    if cluster.isspace() and cluster != "\n":
+        after = text[start + len(cluster) : start + len(cluster) + 1]
+        before = out[-1] if out else ""
+        return "" if _is_wide(before) and _is_wide(after) else " "
+    return unicodedata.normalize("NFKC", cluster)
+
+
+def _clusters(text: str) -> list[tuple[int, str]]:
+    """Each base character together with the marks that NFKC may join to it (half-width dakuten, combining marks)."""
+    clusters: list[tuple[int, str]] = []
+    for i, char in enumerate(text):
+        if clusters and (char in "ﾞﾟ" or unicodedata.combining(char)):
+            start, base = clusters[-1]
+            clusters[-1] = (start, base + char)
+        else:
+            clusters.append((i, char))
+    return clusters
+
+
+def _has_blank(text: str) -> bool:
+    return " " in text or "\u3000" in text or "\t" in text
+
+
+def _is_wide(char: str) -> bool:
+    return bool(char) and not char.isascii() and not char.isspace()
+
+
+def _is_noise(char: str) -> bool:
+    return char not in "\n\t" and unicodedata.category(char) in ("Cc", "Cs", "Cf", "Co")

@@ -1,0 +1,108 @@
+"""Loading is strict and names every fault with file, line and path; one broken file a fault."""
+
+import datetime
+import shutil
+from pathlib import Path
+
+import pytest
+
+from expert import checks, knowledge
+from expert.errors import KnowledgeError
+
+from .conftest import ROOT
+
+RULE = """rules:
+  - id: t.one
+    when: ["paid=yes"]
+    because: "理由"
+    actions: [save_evidence]
+    source: {url: "https://example.com"}
+    confidence: high
+    checked: "2026-11-24"
+    examples:
+      - {facts: {paid: "yes"}, fires: true}
+      - {facts: {paid: "no"}, fires: false}
+"""
+
+FAULTS = [
+    ("unknown key", RULE.replace("because:", "reason: x\n    because:"), "t.yaml:4: rules[t.one].reason: 知らない項目です"),
+    ("missing key", RULE.replace('    because: "理由"\n', ""), "t.yaml:2: rules[t.one].because: 必要な項目がありません"),
+    ("duplicate key", RULE.replace("confidence: high", "confidence: high\n    confidence: low"), "t.yaml:8: 「confidence」が二度書かれています"),
+    ("duplicate id", RULE + RULE.removeprefix("rules:\n"), "t.yaml:12: rules: id「t.one」は t.yaml:2 にもあります"),
+    ("not yaml", RULE.replace('["paid=yes"]', '["paid=yes"'), "YAMLとして読めません"),
+    ("unknown action", RULE.replace("save_evidence", "dance"), "t.yaml:2: rules/t.one: 動作「dance」は actions にありません"),
+    ("unknown fact", RULE.replace('["paid=yes"]', '["payed=yes"]'), "条件「payed=yes」の「payed」は事実の名前ではありません"),
+    ("bad value", RULE.replace('["paid=yes"]', '["paid=maybe"]'), "条件「paid=maybe」の値「maybe」は使えません"),
+    (
+        "bad condition",
+        RULE.replace('["paid=yes"]', '["paid"]'),
+        "条件「paid」は「paid=yes」「scenario!=phishing」「payment_method~prepaid」の形で書いてください",
+    ),
+    ("bad date", RULE.replace("2026-11-24", "24.11.2026"), "日付は 2026-11-24 の形で書いてください"),
+    (
+        "two kinds",
+        RULE.replace("actions:", "declare: [x]\n    actions:"),
+        "規則は、助言(actions/desks)・状態(declare)・場面の見直し(revise)のどれか一つです",
+    ),
+    ("one-sided examples", RULE.replace("fires: false", "fires: true"), "fires: true と fires: false が少なくとも一つずつ要ります"),
+    ("unknown section", "regeln:\n  - id: x\n", "t.yaml:1: regeln: 節は"),
+    ("empty file", "", "「rules:」のような節の名前から始めてください"),
+]
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    """A copy of the real knowledge to break."""
+    copy = tmp_path / "rules"
+    shutil.copytree(ROOT / "rules", copy)
+    return copy
+
+
+@pytest.mark.parametrize(("broken", "fault"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS])
+def test_each_fault_is_named_with_its_place(rules: Path, broken: str, fault: str) -> None:
+    (rules / "t.yaml").write_text(broken, encoding="utf-8")
+    with pytest.raises(KnowledgeError) as error:
+        knowledge.load(rules)
+    assert fault in str(error.value)
+
+
+def test_all_faults_are_reported_at_once(rules: Path) -> None:
+    (rules / "a.yaml").write_text(RULE.replace("save_evidence", "dance"), encoding="utf-8")
+    (rules / "b.yaml").write_text(RULE.replace("t.one", "t.two").replace("high", "sure"), encoding="utf-8")
+    with pytest.raises(KnowledgeError) as error:
+        knowledge.load(rules)
+    assert len(error.value.faults) == 2
+
+
+def test_a_folder_without_knowledge_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(KnowledgeError, match=r"知識ファイル\(\*\.yaml\)がありません"):
+        knowledge.load(tmp_path)
+
+
+def _remarks(rules: Path, today: datetime.date | None = None) -> str:
+    return "\n".join(f"{r.severity} {r.where} {r.text}" for r in checks.advise(knowledge.load(rules), today))
+
+
+@pytest.mark.parametrize(
+    ("extra", "remark"),
+    [
+        (RULE.replace('["paid=yes"]', '["paid=yes", "paid=no"]'), "規則 t.one は「paid」の条件が食い違うので、決して働きません"),
+        (RULE.replace('paid: "no"}', 'paid: "yes"}'), "で働かないはずが働きます"),
+        (RULE.replace('paid: "yes"}', 'paid: "no"}'), "で働くはずが働きません"),
+        (RULE.replace("actions: [save_evidence]", "declare: [dreaming]"), "状態「dreaming」を使う規則がありません"),
+        (RULE.replace("2026-11-24", "2020-01-01"), "t.one: 2020-01-01 から1年以上確かめていません"),
+    ],
+)
+def test_what_loads_but_could_be_better_is_remarked(rules: Path, extra: str, remark: str) -> None:
+    (rules / "t.yaml").write_text(extra, encoding="utf-8")
+    assert remark in _remarks(rules, datetime.date(2026, 11, 24))
+
+
+def test_the_knowledge_itself_draws_no_error() -> None:
+    assert [r for r in checks.advise(knowledge.load()) if r.severity == "error"] == []
+
+
+def test_a_year_later_everything_is_stale() -> None:
+    loaded = knowledge.load()
+    stale = [r for r in checks.advise(loaded, datetime.date(2028, 1, 1)) if "1年以上" in r.text]
+    assert len(stale) == len(loaded.rules) + len(loaded.actions) + len(loaded.desks) + len(loaded.police_desks)

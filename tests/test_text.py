@@ -1,0 +1,63 @@
+"""Offsets: every span points at the words of the text as given, whatever Unicode the text is written in."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from expert.tokenizer import Tokenizer, fold
+
+TOKENIZER = Tokenizer()
+
+
+@pytest.mark.parametrize(
+    ("given_text", "words"),
+    [
+        ("3万円振り込んでしまいました", "振り込ん"),
+        ("え…振り込んじゃった", "振り込ん"),
+        ("😭😭振り込んだ", "振り込ん"),
+        ("ｶｰﾄﾞで３万円ﾌﾘｺﾝﾀﾞ", "３万"),
+        ("ｶﾞｰﾄﾞｶﾞ ﾊﾟｽﾜｰﾄﾞ入れた", "入れ"),
+        ("か\u3099めんが消えない", "消え"),
+        ("わるい　しゃしんが きえません", "きえ"),
+        ("㈱と書いてある㍿に払った", "払っ"),
+        ("ﾊﾟ" * 30 + "払った", "払っ"),
+        ("\u200b払\u200bった", "払"),
+        ("a\x00b払った", "払っ"),
+    ],
+)
+def test_a_token_points_at_its_own_words(given_text: str, words: str) -> None:
+    text = TOKENIZER.tokenize(given_text)
+    spans = [text.original(a, b) for a, b in zip(text.starts, text.ends, strict=True)]
+    assert words in [given_text[s.start : s.end] for s in spans]
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_folding_keeps_offsets_in_order_and_in_range(given_text: str) -> None:
+    normal, origin = fold(given_text)
+    if origin is None:
+        assert normal == given_text
+        return
+    assert len(origin) == len(normal) + 1
+    assert list(origin) == sorted(origin)
+    assert origin[-1] == len(given_text)
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=200, deadline=None)
+def test_any_text_can_be_tokenized(given_text: str) -> None:
+    text = TOKENIZER.tokenize(given_text)
+    for start, end in zip(text.starts, text.ends, strict=True):
+        span = text.original(start, end)
+        assert 0 <= span.start < span.end <= len(given_text)
+
+
+@pytest.mark.parametrize("given_text", ["振込済みです。…いや、未払い", "ｶｰﾄﾞ番号を入れてもうた", "え…😭かけた"])
+def test_the_fields_left_out_change_nothing(given_text: str) -> None:
+    from sudachipy import Dictionary, SplitMode
+
+    full = Dictionary(dict="core").tokenizer(mode=SplitMode.C)
+    normal, _ = fold(given_text)
+    rows = [(m.surface(), m.normalized_form(), m.begin(), m.end()) for m in full.tokenize(normal) if m.surface().strip()]
+    text = TOKENIZER.tokenize(given_text)
+    assert rows == list(zip(text.surfaces, text.lemmas, text.starts, text.ends, strict=True))
