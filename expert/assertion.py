@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from expert.domain import Assertion, Evidence, Fact, Mention, Modality, TokenizedText, Value
+from expert.patterns import plain_groups
 from expert.schema import CueEntry, FactEntry, LexiconEntry
 
 _IMPERATIVE, _VOLITIONAL, _CONTINUATIVE = 1, 2, 5
 _OPEN, _CLOSE = '「『“"', '」』”"'
-_LEFT_REACH = 30
-_QUOTE_REACH = 120
+_LEFT_REACH, _LEFT_OVER = 30, 10
+_QUOTE_REACH, _KNOWER_REACH = 120, 40
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class AssertionAnalyzer:
         self._effects = {c.id: c.effect for c in all_cues}
         self._adjacent = _compile(c for c in all_cues if c.direction == "backward" and c.scope == "adjacent")
         self._outer = _compile(c for c in all_cues if c.direction == "backward" and c.scope != "adjacent")
-        self._forward = _compile(c for c in all_cues if c.direction == "forward")
+        self._forward = _compile(c for c in all_cues if c.direction == "forward" and c.effect != "confirmed")
+        self._confirmed = _compile(c for c in all_cues if c.effect == "confirmed")
         self._terminate = _compile(c for c in all_cues if c.direction == "terminate")
         self._correction = re.compile("|".join(p for c in all_cues if c.direction == "pseudo" for p in c.patterns) or r"(?!)")
 
@@ -62,6 +64,8 @@ class AssertionAnalyzer:
             cues += [cue] if cue else []
             if modality is not Modality.ACTUAL:
                 break
+        if modality is Modality.HEARSAY and self._confirmed.search(text.normal, max(0, mention.start - _KNOWER_REACH), walk.end + _KNOWER_REACH // 4):
+            modality = Modality.ACTUAL
         return Assertion(mention, walk.negations % 2 == 1, modality, tuple(cues))
 
     def _looks(self, mention: Mention, normal: str, walk: _Walk, concept: LexiconEntry) -> Iterator[tuple[Modality, str | None]]:
@@ -88,8 +92,8 @@ class AssertionAnalyzer:
 
     def _look_left(self, mention: Mention, normal: str) -> tuple[Modality, str | None]:
         left = _clause_start(normal, mention.start, self._terminate)
-        found = self._forward.search(normal, left, mention.target)
-        if not found:
+        found = self._forward.search(normal, left, mention.end + _LEFT_OVER)
+        if not found or found.start() >= mention.target:
             return Modality.ACTUAL, None
         cue, effect = _cue(found, self._effects)
         return (effect, cue) if isinstance(effect, Modality) else (Modality.ACTUAL, cue)
@@ -103,7 +107,9 @@ class AssertionAnalyzer:
         if found:
             cue, effect = _cue(found, self._effects)
             return (effect, cue) if isinstance(effect, Modality) else (Modality.ACTUAL, cue)
-        open_ended = not walk.negations and (mention.form == _CONTINUATIVE or normal[walk.end - 1 : walk.end] in "てで")
+        open_ended = not walk.negations and (
+            mention.form == _CONTINUATIVE or normal[walk.end - 1 : walk.end] in "てで" or _LIGHT_VERB.match(normal, walk.end)
+        )
         return (Modality.ACTUAL, None) if open_ended else (Modality.FUTURE, "nonpast")
 
     def _resolve(self, fact_id: str, assertions: Sequence[Assertion], text: TokenizedText) -> Fact | None:
@@ -131,13 +137,14 @@ class AssertionAnalyzer:
             return "no" if concept.inverse else "yes"
         if concept.negated == "opposite":
             return "yes" if concept.inverse else "no"
-        return "yes" if concept.negated == "same" else None
+        return ("no" if concept.inverse else "yes") if concept.negated == "same" else None
 
     def _corrected(self, valued: Sequence[tuple[Assertion, Value]], normal: str) -> bool:
         return bool(self._correction.search(normal, valued[0][0].mention.end, valued[-1][0].mention.start))
 
 
-_GROUP = re.compile(r"(?<!\\)\((?!\?)")
+_LIGHT_VERB = re.compile(r"[をも]?(?:し|いたし)(?:て|、|。|$)")
+"""入力し、 / 送金して、: the noun goes on as a verb."""
 _PLAIN_EFFECTS = ("neutral", "past", "negate", "negate_past")
 _FORM_MODALITY = {_IMPERATIVE: Modality.DEMAND, _VOLITIONAL: Modality.INTENTION}
 
@@ -146,7 +153,7 @@ def _compile(cues: Iterable[CueEntry]) -> re.Pattern[str]:
     """One alternation with a named group a pattern. What makes a mention unreal goes first (「ないと」 before 「ない」), long before short."""
     rows = [(cue.effect in _PLAIN_EFFECTS, -len(pattern), pattern, cue.id) for cue in cues for pattern in cue.patterns]
     rows.sort(key=lambda row: row[:2])
-    body = "|".join(f"(?P<{cue}__{i}>{_GROUP.sub('(?:', pattern)})" for i, (*_, pattern, cue) in enumerate(rows))
+    body = "|".join(f"(?P<{cue}__{i}>{plain_groups(pattern)})" for i, (*_, pattern, cue) in enumerate(rows))
     return re.compile(body or r"(?!)")
 
 
@@ -174,10 +181,11 @@ def _look_around(mention: Mention, normal: str, concept: LexiconEntry) -> tuple[
 def _in_quotation(normal: str, at: int) -> bool:
     """Inside 「…」 that is not the whole text (people also quote their own whole message)."""
     opened = max(normal.rfind(mark, max(0, at - _QUOTE_REACH), at) for mark in "「『")
-    if opened < 1:
+    if opened < 0 or any(normal.rfind(mark, opened, at) >= 0 for mark in "」』"):
         return False
-    closed = max(normal.rfind(mark, opened, at) for mark in "」』")
-    return closed < 0 and any(normal.find(mark, at, at + _QUOTE_REACH) >= 0 for mark in "」』")
+    closes = [i for mark in "」』" if (i := normal.find(mark, at, at + _QUOTE_REACH)) >= 0]
+    whole = opened == 0 and closes and min(closes) >= len(normal) - 2
+    return bool(closes) and not whole
 
 
 def _evidence(mention: Mention, end: int, text: TokenizedText) -> Evidence:

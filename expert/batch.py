@@ -10,7 +10,7 @@ from typing import Any
 
 from expert import explanation
 from expert.errors import InputError, KakekomiError
-from expert.pipeline import Expert, dumps
+from expert.pipeline import Expert
 
 
 @dataclass
@@ -36,7 +36,7 @@ def run(expert: Expert, source: Path, output: Path) -> Summary:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as out:
             for answer in answers(expert, source, summary):
-                out.write(dumps(answer) + "\n")
+                out.write(answer + "\n")
         os.replace(temporary, output)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -44,8 +44,9 @@ def run(expert: Expert, source: Path, output: Path) -> Summary:
     return summary
 
 
-def answers(expert: Expert, source: Path, summary: Summary) -> Iterator[dict[str, Any]]:
-    """One object a line; `{"id", "error"}` for a line that cannot be answered."""
+def answers(expert: Expert, source: Path, summary: Summary) -> Iterator[str]:
+    """One JSON object a line; `{"id", "error"}` for a line that cannot be answered."""
+    encoder = explanation.Encoder()
     for number, line in _lines(source):
         summary.rows += 1
         row: dict[str, Any] = {}
@@ -54,11 +55,11 @@ def answers(expert: Expert, source: Path, summary: Summary) -> Iterator[dict[str
             answer = expert.ask(row["text"], id=row.get("id", number), questions=False)
         except KakekomiError as error:
             summary.failed += 1
-            yield {"id": row.get("id", number), "error": f"{number}行目: {error}"}
+            yield explanation.dumps({"id": row.get("id", number), "error": f"{number}行目: {error}"})
             continue
         summary.answered += 1
         summary.for_review += answer.needs_review
-        yield explanation.to_json(answer)
+        yield encoder.encode(answer)
 
 
 def _row(line: str) -> dict[str, Any]:

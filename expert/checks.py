@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from expert.domain import Case
+from expert.errors import KnowledgeError
 from expert.inference import Engine
 from expert.knowledge import KnowledgeBase
-from expert.schema import RuleEntry, RuleExample
+from expert.patterns import LazyPattern
+from expert.schema import LexiconEntry, RuleEntry, RuleExample
 
 _STALE_DAYS = 365
 
@@ -25,6 +27,7 @@ class Remark:
 def advise(knowledge: KnowledgeBase, today: datetime.date | None = None) -> list[Remark]:
     """All remarks, errors first."""
     remarks = [
+        *_patterns(knowledge),
         *_examples(knowledge),
         *_never_fires(knowledge),
         *_unused(knowledge),
@@ -56,6 +59,30 @@ def _words(value: object) -> tuple[str, ...]:
 def fires(engine: Engine, rule: RuleEntry, example: RuleExample) -> bool:
     """Whether the rule fires on its example. States in the example are given, not derived, for rules that ask for them."""
     return engine.fires(rule, example_case(example), _words(example.facts.get("state", ())))
+
+
+def _patterns(knowledge: KnowledgeBase) -> Iterator[Remark]:
+    for fact in knowledge.facts.values():
+        for concept in fact.concepts:
+            yield from _faulty(knowledge.where[f"facts/{fact.id}"], concept)
+    for section in ("signs", "methods", "devices", "elapsed", "prefectures"):
+        for concept in getattr(knowledge, section).values():
+            yield from _faulty(knowledge.where[f"{section}/{concept.id}"], concept)
+    for cue in knowledge.cues:
+        yield from (Remark("error", knowledge.where[f"cues/{cue.id}"], fault) for fault in _regex_faults(cue.patterns))
+
+
+def _faulty(where: str, concept: LexiconEntry) -> Iterator[Remark]:
+    regexes = (*concept.things, *concept.phrases, *concept.endings, *concept.not_after, *concept.not_with)
+    yield from (Remark("error", where, f"{concept.id}: {fault}") for fault in _regex_faults(regexes))
+
+
+def _regex_faults(patterns: Iterable[str]) -> Iterator[str]:
+    for pattern in patterns:
+        try:
+            LazyPattern(pattern).compiled  # noqa: B018
+        except KnowledgeError as error:
+            yield error.faults[0]
 
 
 def _examples(knowledge: KnowledgeBase) -> Iterator[Remark]:

@@ -1,7 +1,7 @@
 """Which scenario? A linear model over TF-IDF, trained with scikit-learn, applied with numpy.
 
-Features: Sudachi normalized forms and their pairs, character n-grams, the concepts found, and the facts with their value
-(so that `paid=no` is not `paid=yes`). Scores are a softmax over the decision values with a temperature fitted on
+Features: Sudachi normalized forms and their pairs, the meaning group of each word (rules/word_classes.txt), the concepts found, and
+the facts with their value (so that `paid=no` is not `paid=yes`). Scores are a softmax over the decision values with a temperature fitted on
 held-out folds (Guo et al. 2017). The model file is a plain .npz without pickled objects: it cannot execute code.
 scikit-learn is imported only to train: importing it would cost more time than answering.
 """
@@ -28,10 +28,9 @@ from expert.domain import Fact, Mention, Score, TokenizedText
 class Settings:
     """Everything that shapes the model; part of its key."""
 
-    format: int = 1
+    format: int = 2
     c: float = 0.5
     min_df: int = 2
-    ngrams: tuple[int, ...] = (2, 3, 4)
     folds: int = 5
     review_share: float = 0.1
 
@@ -44,13 +43,12 @@ Features = list[str]
 Array = np.ndarray[Any, Any]
 
 
-def features(text: TokenizedText, mentions: Sequence[Mention], facts: Sequence[Fact]) -> Features:
-    """All features of a text, repeated as often as they occur."""
-    lemmas, normal = text.lemmas, text.normal
+def features(text: TokenizedText, mentions: Sequence[Mention], facts: Sequence[Fact], classes: Mapping[str, str]) -> Features:
+    """All features of a text, repeated as often as they occur. `classes` gives the meaning group of a word."""
+    lemmas = text.lemmas
     out = [lemma for lemma in lemmas if lemma not in _SKIPPED]
+    out += [classes[lemma] for lemma in out if lemma in classes]
     out += [f"{a}_{b}" for a, b in pairwise(lemmas)]
-    for n in SETTINGS.ngrams:
-        out += ["#" + normal[i : i + n] for i in range(len(normal) - n + 1)]
     out += ["concept:" + m.concept for m in mentions]
     out += [f"fact:{f.id}={f.value}" for f in facts]
     return out
@@ -72,11 +70,12 @@ class Model:
 
     def decision(self, found: Features) -> Array:
         """Decision value of each scenario: sublinear tf x idf, unit length, times the weights."""
-        counts = Counter(i for f in found if (i := self.vocabulary.get(f)) is not None)
-        if not counts:
+        known = self.vocabulary
+        pairs = [(known[f], n) for f, n in Counter(found).items() if f in known]
+        if not pairs:
             return self.bias
-        index = np.fromiter(counts.keys(), np.int64, len(counts))
-        values = (1 + np.log(np.fromiter(counts.values(), np.float32, len(counts)))) * self.idf[index]
+        index, counts = np.array(pairs, np.int32).T
+        values = (1 + np.log(counts, dtype=np.float32)) * self.idf[index]
         values /= np.sqrt(values @ values)
         return np.asarray(values @ self.weights[index] + self.bias)
 

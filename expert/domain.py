@@ -35,7 +35,6 @@ class TokenizedText:
     text: str
     normal: str
     origin: tuple[int, ...] | None
-    surfaces: tuple[str, ...]
     lemmas: tuple[str, ...]
     starts: tuple[int, ...]
     ends: tuple[int, ...]

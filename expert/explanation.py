@@ -1,9 +1,11 @@
 """An answer in words: the published JSON object, and the page that a person reads."""
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from expert.domain import AdvisedAction, AdvisedDesk, Answer, Fact
+from expert.domain import AdvisedAction, AdvisedDesk, Answer, Decision, Fact
 from expert.knowledge import KnowledgeBase
 
 HEADINGS = {
@@ -12,11 +14,24 @@ HEADINGS = {
     "today": "今日中にすること",
     "soon": "落ち着いたらすること",
 }
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_REMEMBERED = 5_000
 UNSURE = {"low": "(出典が弱く、確かではありません)", "medium": "", "high": ""}
 
 
 def to_json(answer: Answer) -> dict[str, Any]:
     """The object of the published schema (`expert/answer.schema.json`), ready for `json.dumps`."""
+    return {
+        **_head(answer),
+        "facts": {f.id: _fact(f) for f in answer.facts},
+        "attributes": attributes_json(answer),
+        **decision_json(answer),
+        "questions": _questions(answer),
+        "versions": dict(answer.versions),
+    }
+
+
+def _head(answer: Answer) -> dict[str, Any]:
     return {
         "id": answer.id,
         "scenario": answer.scenario,
@@ -24,12 +39,11 @@ def to_json(answer: Answer) -> dict[str, Any]:
         "candidates": [{"scenario": s.scenario, "score": round(s.value, 4)} for s in answer.candidates],
         "needs_review": answer.needs_review,
         **({"decider": answer.decider} if answer.decider else {}),
-        "facts": {f.id: _fact(f) for f in answer.facts},
-        "attributes": attributes_json(answer),
-        **decision_json(answer),
-        "questions": [{"fact": q.fact, "text": q.text, "changes": list(q.changes)} for q in answer.questions],
-        "versions": dict(answer.versions),
     }
+
+
+def _questions(answer: Answer) -> list[dict[str, Any]]:
+    return [{"fact": q.fact, "text": q.text, "changes": list(q.changes)} for q in answer.questions]
 
 
 def decision_json(answer: Answer) -> dict[str, Any]:
@@ -41,6 +55,33 @@ def decision_json(answer: Answer) -> dict[str, Any]:
         ],
         "trace": [{"rule": f.rule, "because": f.because, "from": list(f.on), "adds": list(f.adds)} for f in answer.decision.trace],
     }
+
+
+class Encoder:
+    """Answers as JSON lines. What depends on the decision alone is encoded once: in a batch most decisions recur."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Decision, str]] = {}
+
+    def encode(self, answer: Answer) -> str:
+        """The same text as `dumps(to_json(answer))`."""
+        full = dict(_head(answer), facts={f.id: _fact(f) for f in answer.facts}, attributes=attributes_json(answer))
+        tail = {"questions": _questions(answer), "versions": dict(answer.versions)}
+        return f"{dumps(full)[:-1]}, {self._decision(answer)}, {dumps(tail)[1:]}"
+
+    def _decision(self, answer: Answer) -> str:
+        kept = self._known.get(id(answer.decision))
+        if kept is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            kept = self._known[id(answer.decision)] = (answer.decision, dumps(decision_json(answer))[1:-1])
+        return kept[1]
+
+
+def dumps(value: object) -> str:
+    """JSON as every output of kakekomi writes it: Japanese readable, lone surrogates escaped so that UTF-8 can hold it."""
+    text = json.dumps(value, ensure_ascii=False)
+    return json.dumps(value) if _SURROGATE.search(text) else text
 
 
 def attributes_json(answer: Answer) -> dict[str, Any]:
@@ -86,7 +127,9 @@ def page(answer: Answer, knowledge: KnowledgeBase, *, explain: bool = False) -> 
 def _understood(answer: Answer, knowledge: KnowledgeBase) -> Iterator[Line]:
     title = knowledge.scenarios[answer.scenario].title
     yield "title", f"■ ご相談の内容: {title}"
-    if answer.needs_review:
+    if answer.needs_review and answer.decider and not answer.decider.startswith("どちら"):
+        yield "note", f"  {answer.decider}"
+    elif answer.needs_review:
         second = knowledge.scenarios[answer.candidates[1].scenario]
         yield "note", f"  はっきりとは決められませんでした。「{second.title}」(場合: {second.is_this})かもしれません。"
     for fact in answer.facts:

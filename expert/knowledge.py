@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -38,7 +38,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "police_desks": PoliceDeskEntry,
     "rules": RuleEntry,
 }
-_Entry = TypeVar("_Entry", bound=BaseModel)
+_WORD_CLASSES = "word_classes.txt"
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,8 @@ class KnowledgeBase:
     police_desks: Mapping[str, PoliceDeskEntry]
     rules: Mapping[str, RuleEntry]
     version: str
+    word_classes: Mapping[str, str]
+    """Word (Sudachi normalized form) -> name of its meaning group."""
     where: Mapping[str, str]
     """`file:line` of each entry, by `section/id`."""
 
@@ -82,15 +84,16 @@ def load(directory: Path | None = None) -> KnowledgeBase:
     """
     directory = directory or default_directory()
     files = sorted(directory.rglob("*.yaml"))
-    if not files:
-        raise KnowledgeError([f"{directory}: 知識ファイル(*.yaml)がありません"])
+    if not files or not (directory / _WORD_CLASSES).is_file():
+        raise KnowledgeError([f"{directory}: 知識ファイル(*.yaml と {_WORD_CLASSES})がありません"])
     reader = _Reader(directory)
     for file in files:
         reader.read(file)
     reader.faults += _dangling(reader)
     if reader.faults:
         raise KnowledgeError(reader.faults)
-    return _freeze(reader, _version(directory, files))
+    classes = directory / _WORD_CLASSES
+    return _freeze(reader, _version(directory, [*files, classes]), _word_classes(classes))
 
 
 class _Reader:
@@ -148,6 +151,7 @@ def _dangling(reader: _Reader) -> list[str]:
 
 def _references(entries: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     declared = {s for rule in entries["rules"].values() for s in rule.declare}
+    yield from _same_concepts(entries)
     known = {name: set(entries[name]) for name in ("scenarios", "facts", "actions", "desks", "signs", "methods")}
     for rule in entries["rules"].values():
         key = f"rules/{rule.id}"
@@ -157,6 +161,15 @@ def _references(entries: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str,
             yield key, f"場面「{rule.revise}」は scenarios にありません"
         for condition in rule.when:
             yield from ((key, what) for what in _bad_condition(condition, known, declared))
+
+
+def _same_concepts(entries: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    owner: dict[str, str] = {}
+    for fact in entries["facts"].values():
+        for concept in fact.concepts:
+            if concept.id in owner:
+                yield f"facts/{fact.id}", f"概念「{concept.id}」は {owner[concept.id]} にもあります"
+            owner[concept.id] = fact.id
 
 
 def _bad_condition(condition: Condition, known: Mapping[str, set[str]], states: set[str]) -> Iterator[str]:
@@ -182,7 +195,13 @@ def _version(directory: Path, files: Iterable[Path]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _freeze(reader: _Reader, version: str) -> KnowledgeBase:
+def _word_classes(file: Path) -> dict[str, str]:
+    """One group a line, words apart by a blank; `#` begins a comment."""
+    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    return {word: f"class:{n}" for n, line in enumerate(lines) for word in line.split()}
+
+
+def _freeze(reader: _Reader, version: str, word_classes: Mapping[str, str]) -> KnowledgeBase:
     sections = dict(reader.entries)
     cues = tuple(sections.pop("cues").values())
-    return KnowledgeBase(cues=cues, version=version, where=reader.where, **sections)
+    return KnowledgeBase(cues=cues, version=version, word_classes=word_classes, where=reader.where, **sections)

@@ -2,7 +2,7 @@
 
 A verb (`acts`) is found by its Sudachi normalized form in one dictionary look-up a token; where a concept names `things`,
 one of them must stand near the verb, on its left or as the head of the relative clause on its right. A phrase is tried only
-where its first character stands.
+where its first two characters stand.
 """
 
 import re
@@ -10,35 +10,40 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from expert.domain import Mention, TokenizedText
+from expert.patterns import LazyPattern, literal_prefix
 from expert.schema import LexiconEntry
 
 _REACH = 44
 """Characters to the left of a verb in which its object is looked for (never beyond the sentence)."""
-_SENTENCE_END = re.compile(r"[。！？!?\n」』]")
+_BEFORE, _AFTER = 16, 10
+"""Characters around a mention in which `not_with` words turn it off (never beyond the sentence)."""
+_ENDS = "。！？!?\n」』"
+_SENTENCE_END = re.compile(f"[{_ENDS}]")
 _RELATIVE = re.compile(r"(?:ちゃっ|てしまっ|じゃっ|でしまっ|され|まし)?[ただ](?:この|その|私の|あの)?")
 
 
 @dataclass(frozen=True)
 class _Phrase:
     concept: LexiconEntry
-    pattern: re.Pattern[str]
+    pattern: LazyPattern
 
 
 class Matcher:
-    """Compiled concepts. Values in, values out; safe for several threads."""
+    """Indexed concepts. Values in, values out; safe for several threads."""
 
     def __init__(self, concepts: Iterable[LexiconEntry]) -> None:
         self._acts: dict[str, list[LexiconEntry]] = {}
         self._phrases: dict[str, list[_Phrase]] = {}
-        self._not_with: dict[str, re.Pattern[str]] = {}
-        self._things: dict[str, re.Pattern[str]] = {}
+        self._not_with: dict[str, LazyPattern] = {}
+        self._not_after: dict[str, LazyPattern] = {}
+        self._things: dict[str, LazyPattern] = {}
         for concept in concepts:
             self._add(concept)
 
     def match(self, text: TokenizedText) -> list[Mention]:
         """All mentions in the order of their place in the text; overlapping ones of one concept only once."""
         found = [*self._match_acts(text), *self._match_phrases(text)]
-        if not found:
+        if len(found) < 2:
             return found
         found.sort(key=lambda m: (m.target, -m.end))
         return [m for i, m in enumerate(found) if not any(_covers(o, m) for o in found[:i])]
@@ -46,12 +51,16 @@ class Matcher:
     def _add(self, concept: LexiconEntry) -> None:
         for act in concept.acts:
             self._acts.setdefault(act, []).append(concept)
+        endings = f"(?:{'|'.join(concept.endings)})" if concept.endings else ""
         for phrase in concept.phrases:
-            self._phrases.setdefault(phrase[0], []).append(_Phrase(concept, re.compile(phrase)))
+            key = literal_prefix(phrase)[:2] or phrase[0]
+            self._phrases.setdefault(key, []).append(_Phrase(concept, LazyPattern(phrase + endings)))
         if concept.not_with:
-            self._not_with[concept.id] = re.compile("|".join(concept.not_with))
+            self._not_with[concept.id] = LazyPattern("|".join(concept.not_with))
+        if concept.not_after:
+            self._not_after[concept.id] = LazyPattern("|".join(concept.not_after))
         if concept.things:
-            self._things[concept.id] = re.compile("|".join(sorted(concept.things, key=len, reverse=True)))
+            self._things[concept.id] = LazyPattern("|".join(sorted(concept.things, key=len, reverse=True)))
 
     def _match_acts(self, text: TokenizedText) -> Iterator[Mention]:
         acts = self._acts
@@ -71,36 +80,40 @@ class Matcher:
         things = self._things.get(concept.id)
         if things is None:
             return target
-        left = sentence_start(normal, target, _REACH)
-        for found in reversed(list(things.finditer(normal, left, target))):
+        left = _sentence_start(normal, target, _REACH, "。！？!?\n")
+        for found in reversed(list(things.find_all(normal, left, target))):
             if _governs(normal[found.end() : target]):
                 return found.start()
         relative = _RELATIVE.match(normal, end)
-        if relative and things.match(normal, relative.end()):
+        if relative and things.compiled.match(normal, relative.end()):
             return target
         return None
 
     def _blocked(self, normal: str, start: int, end: int, concept: LexiconEntry) -> bool:
-        blockers = self._not_with.get(concept.id)
-        return bool(blockers and blockers.search(normal, max(0, sentence_start(normal, start, 16)), end + 10))
+        after = self._not_after.get(concept.id)
+        if after and after.compiled.match(normal, end):
+            return True
+        around = self._not_with.get(concept.id)
+        if around is None:
+            return False
+        stop = _SENTENCE_END.search(normal, end, end + _AFTER)
+        last = stop.start() if stop else min(end + _AFTER, len(normal))
+        return next(around.find_all(normal, _sentence_start(normal, start, _BEFORE, _ENDS), last), None) is not None
 
     def _match_phrases(self, text: TokenizedText) -> Iterator[Mention]:
         phrases, normal = self._phrases, text.normal
-        for i, char in enumerate(normal):
-            if char in phrases:
-                for phrase in phrases[char]:
-                    found = phrase.pattern.match(normal, i)
+        for i in range(len(normal)):
+            for key in (normal[i], normal[i : i + 2]):
+                for phrase in phrases.get(key, ()):
+                    found = phrase.pattern.compiled.match(normal, i)
                     if found and not self._blocked(normal, i, found.end(), phrase.concept):
                         yield Mention(phrase.concept.id, i, i, found.end())
 
 
-def sentence_start(normal: str, at: int, reach: int) -> int:
-    """Start of the sentence that holds `at`, but at most `reach` characters before it."""
+def _sentence_start(normal: str, at: int, reach: int, ends: str) -> int:
+    """Start of the sentence that holds `at`, but at most `reach` characters before it. An object may stand in quotation marks before its verb."""
     floor = max(0, at - reach)
-    for i in range(at - 1, floor - 1, -1):
-        if _SENTENCE_END.match(normal, i):
-            return i + 1
-    return floor
+    return max(normal.rfind(mark, floor, at) for mark in ends) + 1 or floor
 
 
 def _governs(between: str) -> bool:

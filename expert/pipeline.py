@@ -1,6 +1,5 @@
 """`Expert`: holds knowledge and model, calls the steps in order, returns an `Answer`."""
 
-import json
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -12,7 +11,7 @@ from expert.assertion import AssertionAnalyzer
 from expert.attributes import AttributeReader
 from expert.classifier import Model
 from expert.decision import decide
-from expert.domain import Answer, Attributes, Case, Decision, Evidence, Fact, Question, Score, TokenizedText
+from expert.domain import OUT_OF_SCOPE, Answer, Attributes, Case, Decision, Evidence, Fact, Question, Score, TokenizedText
 from expert.errors import InputError
 from expert.inference import Engine
 from expert.knowledge import KnowledgeBase
@@ -39,6 +38,7 @@ class Understanding:
     attributes: Attributes
     signs: tuple[str, ...]
     scores: tuple[Score, ...]
+    unreadable: str | None = None
 
     def case(self) -> Case:
         facts = {f.id: f.value for f in self.facts}
@@ -98,13 +98,13 @@ class Expert:
         """What the classifier sees of a text."""
         tokens = self.tokenizer.tokenize(text)
         mentions = self.matcher.match(tokens)
-        return classifier.features(tokens, mentions, self.assertion.determine(mentions, tokens))
+        return classifier.features(tokens, mentions, self.assertion.determine(mentions, tokens), self.knowledge.word_classes)
 
     def ask(self, text: str, *, id: str | int = "case-1", assume: Mapping[str, str] | None = None, questions: bool = True) -> Answer:
         """Answer one complaint.
 
         `assume` sets facts (`{"paid": "yes"}`, also `payment_method`) whatever the text says; `questions=False` saves the time of working
-        out what to ask back. Raises InputError where the text cannot be a complaint in Japanese.
+        out what to ask back. A text in another language is out of scope, for review. Raises InputError for an empty or overlong text.
         """
         check_text(text)
         return self.answer(_assume(self.understand(text), assume or {}, self.knowledge), id=id, questions=questions)
@@ -115,15 +115,16 @@ class Expert:
         mentions = self.matcher.match(tokens)
         facts = self.assertion.determine(mentions, tokens)
         attributes, signs = self.attributes.read(tokens, mentions, facts)
-        scores = self.model.score(classifier.features(tokens, mentions, facts))
-        return Understanding(tokens, facts, attributes, signs, scores)
+        scores = self.model.score(classifier.features(tokens, mentions, facts, self.knowledge.word_classes))
+        reason = unreadable(text)
+        return Understanding(tokens, facts, attributes, signs, _out_of_scope_first(scores) if reason else scores, reason)
 
     def answer(self, understood: Understanding, *, id: str | int = "case-1", questions: bool = True) -> Answer:
         """From what was understood to the answer."""
         case = understood.case()
         decision = self.decide(case)
         scores = _revised(understood.scores, decision.scenario)
-        needs_review = scores[0].value < self.model.review_below
+        needs_review = bool(understood.unreadable) or scores[0].value < self.model.review_below
         return Answer(
             id=id,
             scenario=decision.scenario,
@@ -135,7 +136,7 @@ class Expert:
             decision=decision,
             questions=self._questions(case, decision) if questions else (),
             versions=self.versions,
-            decider=self._decider(scores) if needs_review else None,
+            decider=understood.unreadable or (self._decider(scores) if needs_review else None),
         )
 
     def decide(self, case: Case) -> Decision:
@@ -161,18 +162,22 @@ class Expert:
 
 
 def check_text(text: str) -> None:
-    """Raise InputError for what cannot be a complaint in Japanese, saying what to do."""
+    """Raise InputError for an empty or overlong text, saying what to do."""
     stripped = text.strip()
     if not stripped:
         raise InputError("文章が空です。何が起きたかを、ふだんの言葉で書いてください。")
     if len(text) > MAX_CHARACTERS:
         raise InputError(f"文章が長すぎます({len(text):,}文字)。{MAX_CHARACTERS:,}文字までにして、起きたことを中心に書いてください。")
-    rest = _URL.sub("", stripped).strip()
+
+
+def unreadable(text: str) -> str | None:
+    """Why a text says nothing that could be advised on (another language, a bare URL), in words for the user; None for Japanese."""
+    rest = _URL.sub("", text).strip()
     if not rest:
-        raise InputError("URLだけでは判断できません。そのページで何が起きたかを書いてください(URLは開かないでください)。")
+        return "URLだけでは判断できません。そのページで何が起きたかを、日本語で書いてください(URLは開かないでください)。"
     if _JAPANESE.search(rest) or (_HAN.search(rest) and not _SIMPLIFIED.search(rest)):
-        return
-    raise InputError("日本語の文章を読み取れませんでした。何が起きたかを日本語で書いてください。")
+        return None
+    return "日本語の文章を読み取れませんでした。何が起きたかを、日本語で書いてください。"
 
 
 def parse_assumption(text: str, knowledge_base: KnowledgeBase) -> tuple[str, str]:
@@ -204,6 +209,12 @@ def _assume(understood: Understanding, assume: Mapping[str, str], knowledge_base
     return replace(understood, facts=ordered, attributes=attributes)
 
 
+def _out_of_scope_first(scores: tuple[Score, ...]) -> tuple[Score, ...]:
+    """Half of the probability for out_of_scope, the rest as it was."""
+    rest = [Score(s.scenario, s.value / 2) for s in scores if s.scenario != OUT_OF_SCOPE]
+    return (Score(OUT_OF_SCOPE, 1 - sum(s.value for s in rest)), *rest)
+
+
 def _revised(scores: tuple[Score, ...], scenario: str) -> tuple[Score, ...]:
     """Scores with the revised scenario first: it trades its score with the former first one."""
     if scores[0].scenario == scenario:
@@ -212,9 +223,3 @@ def _revised(scores: tuple[Score, ...], scenario: str) -> tuple[Score, ...]:
     value = next((s.value for s in scores if s.scenario == scenario), 0.0)
     rest = [s for s in scores[1:] if s.scenario != scenario]
     return tuple(sorted([Score(scenario, first.value), Score(first.scenario, value), *rest], key=lambda s: -s.value))
-
-
-def dumps(value: object) -> str:
-    """JSON as every output of kakekomi writes it: Japanese readable, lone surrogates escaped so that UTF-8 can hold it."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if text.isprintable() or not re.search("[\ud800-\udfff]", text) else json.dumps(value)

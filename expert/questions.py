@@ -7,6 +7,7 @@ from expert.domain import Case, Decision, Question
 from expert.knowledge import KnowledgeBase
 
 MOST = 5
+_TRIED = 7
 METHOD = "payment_method"
 _WEIGHT = {"never": 3.0, "now": 4.0, "today": 2.0, "soon": 1.0}
 _DESK_WEIGHT = 1.0
@@ -19,7 +20,7 @@ def ask_back(
 ) -> tuple[Question, ...]:
     """At most five questions. `decide` gives the decision for a case; `priors` how often the scenario comes with a fact."""
     ranked: list[tuple[float, Question]] = []
-    for fact in _open(case, knowledge):
+    for fact in _likeliest(case, knowledge, priors):
         changes, weight = _changes(decision, [decide(_with(case, fact, v)) for v in ("yes", "no")])
         if changes:
             question = Question(fact, knowledge.facts[fact].question, changes)
@@ -29,8 +30,10 @@ def ask_back(
     return tuple([*_method(case, decision, knowledge, decide), *worth][:MOST])
 
 
-def _open(case: Case, knowledge: KnowledgeBase) -> Iterable[str]:
-    return (fact for fact in knowledge.facts if fact not in case.facts)
+def _likeliest(case: Case, knowledge: KnowledgeBase, priors: Mapping[str, float]) -> list[str]:
+    """The unknown facts that most often come with the scenario: each costs two runs of the rules."""
+    unknown = [fact for fact in knowledge.facts if fact not in case.facts]
+    return sorted(unknown, key=lambda fact: -priors.get(fact, 0.0))[:_TRIED]
 
 
 def _with(case: Case, fact: str, value: str) -> Case:

@@ -23,15 +23,8 @@ def _date(value: str) -> str:
     return value
 
 
-def _regex(value: str) -> str:
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"正規表現「{value}」に誤りがあります({error})") from error
-    return value
-
-
-Regex = Annotated[str, AfterValidator(_regex)]
+Regex = str
+"""A regular expression. Compiled only where needed (expert/patterns.py); `kakekomi check` compiles all of them."""
 Checked = Annotated[str, AfterValidator(_date)]
 
 
@@ -78,16 +71,18 @@ class ScenarioEntry(_Strict):
 class LexiconEntry(_Strict):
     """A concept to be found: verbs (`acts`, Sudachi normalized forms), what they act on (`things`), and `phrases`.
 
-    A phrase is a regular expression that begins with a literal character. `not_with`: words in the same clause that
-    turn the match off. `inverse`: the concept is the opposite of the fact (届く for goods_missing). `stative`: the
+    A phrase is a regular expression that begins with a literal character; where there are `endings`, one of them must follow it.
+    `not_after`: what must not stand right behind a match. `not_with`: words near by in the same sentence that turn it off. `inverse`: the concept is the opposite of the fact (届く for goods_missing). `stative`: the
     present tense tells what is (消えない), not what will be (払う). `negated`: what its negation says of the fact.
     """
 
     id: str
     title: str = ""
     acts: tuple[str, ...] = ()
-    things: tuple[str, ...] = ()
+    things: tuple[Regex, ...] = ()
     phrases: tuple[Regex, ...] = ()
+    endings: tuple[Regex, ...] = ()
+    not_after: tuple[Regex, ...] = ()
     not_with: tuple[Regex, ...] = ()
     inverse: bool = False
     stative: bool = False
@@ -122,12 +117,12 @@ class CueEntry(_Strict):
     `direction` (ConText, Chapman et al. 2007): `backward` cues follow their target and are walked word by word to its right;
     `forward` cues stand before it in the same clause; `terminate` ends the walk and the clause; `pseudo` looks like a cue and is none.
     `effect`: `neutral` only lets the walk go on, `negate` turns the polarity,
-    `past` and `negate_past` say that it is over and done, the rest is the modality.
+    `confirmed` turns hearsay before it into fact (the bank said so), `past` and `negate_past` say that it is over and done, the rest is the modality.
     """
 
     id: str
     direction: Literal["backward", "forward", "terminate", "pseudo"]
-    effect: Literal["neutral", "negate", "negate_past", "past"] | Modality
+    effect: Literal["neutral", "negate", "negate_past", "past", "confirmed"] | Modality
     scope: Literal["adjacent", "clause", "sentence"] = "adjacent"
     patterns: tuple[Regex, ...] = Field(min_length=1)
 

@@ -8,9 +8,10 @@ from sudachipy import Dictionary, SplitMode
 
 from expert.domain import TokenizedText
 
-FIELDS = {"surface", "normalized_form", "pos"}
+FIELDS = {"normalized_form", "pos"}
 """What Sudachi has to look up; a field left out gives wrong answers in silence, so a test compares with all fields."""
 
+_BLANK = frozenset((" ", "\n", "\t", "\u3000", ""))
 IMPERATIVE, VOLITIONAL, CONDITIONAL, TERMINAL, CONTINUATIVE, OTHER_FORM = 1, 2, 3, 4, 5, 0
 _FORMS = {
     "命令形": IMPERATIVE,
@@ -33,17 +34,12 @@ class Tokenizer:
     def tokenize(self, text: str) -> TokenizedText:
         """Any string, lone surrogates included (each is read as U+FFFD); blanks are not tokens."""
         normal, origin = fold(text)
-        surfaces, lemmas, starts, ends, forms = [], [], [], [], []
-        for m in self._sudachi().tokenize(normal):
-            surface = m.surface()
-            if not surface or surface.isspace():
-                continue
-            surfaces.append(surface)
-            lemmas.append(m.normalized_form())
-            starts.append(m.begin())
-            ends.append(m.end())
-            forms.append(self._form(m))
-        return TokenizedText(text, normal, origin, tuple(surfaces), tuple(lemmas), tuple(starts), tuple(ends), tuple(forms))
+        rows = [(m.normalized_form(), m.begin(), m.end(), m.part_of_speech_id()) for m in self._sudachi().tokenize(normal)]
+        kept = [row for row in rows if row[1] < row[2] and row[0] not in _BLANK]
+        if not kept:
+            return TokenizedText(text, normal, origin, (), (), (), ())
+        lemmas, starts, ends, kinds = zip(*kept, strict=True)
+        return TokenizedText(text, normal, origin, lemmas, starts, ends, tuple(map(self._form, kinds)))
 
     def _sudachi(self) -> Any:
         tokenizer = getattr(self._local, "tokenizer", None)
@@ -51,12 +47,12 @@ class Tokenizer:
             tokenizer = self._local.tokenizer = self._dictionary.tokenizer(mode=SplitMode.C, fields=FIELDS)
         return tokenizer
 
-    def _form(self, morpheme: Any) -> int:
-        key = morpheme.part_of_speech_id()
-        form = self._forms.get(key)
+    def _form(self, kind: int) -> int:
+        """Conjugation form of a part-of-speech id."""
+        form = self._forms.get(kind)
         if form is None:
-            name = morpheme.part_of_speech()[5].split("-")[0]
-            form = self._forms[key] = _FORMS.get(name, OTHER_FORM)
+            name = self._dictionary.pos_of(kind)[5].split("-")[0]
+            form = self._forms[kind] = _FORMS.get(name, OTHER_FORM)
         return form
 
 

@@ -75,7 +75,7 @@ def test_all_faults_are_reported_at_once(rules: Path) -> None:
 
 
 def test_a_folder_without_knowledge_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(KnowledgeError, match=r"知識ファイル\(\*\.yaml\)がありません"):
+    with pytest.raises(KnowledgeError, match=r"知識ファイル\(\*\.yaml と word_classes\.txt\)がありません"):
         knowledge.load(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""The floor of the advice (tests/policy.json) holds for every scenario and every combination of facts."""
+"""The floor of the advice (expert/policy.json) holds for every scenario and every combination of facts."""
 
 import itertools
 import json
@@ -16,7 +16,7 @@ from expert.inference import Engine
 
 from .conftest import ROOT
 
-POLICY = json.loads((ROOT / "tests" / "policy.json").read_text(encoding="utf-8"))
+POLICY = json.loads((ROOT / "expert" / "policy.json").read_text(encoding="utf-8"))
 METHODS = ("bank_transfer", "credit_card", "prepaid", "convenience_store", "qr_payment", "crypto", "cash", "carrier_billing")
 
 

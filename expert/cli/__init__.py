@@ -7,11 +7,11 @@ Exit codes: 0 answered, 1 some rows failed or an unexpected fault, 2 unusable in
 import os
 import sys
 
-from expert.cli import ask, batch, check
+from expert.cli import ask, batch, check, evaluate
 from expert.cli.common import app
 from expert.errors import KakekomiError
 
-__all__ = ["app", "ask", "batch", "check", "main"]
+__all__ = ["app", "ask", "batch", "check", "evaluate", "main"]
 
 
 def main() -> None:

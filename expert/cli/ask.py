@@ -58,9 +58,7 @@ def ask(
         return
     answer = expert.ask(complaint, assume=assumed)
     if json_:
-        from expert.pipeline import dumps
-
-        print(dumps(explanation.to_json(answer)))
+        print(explanation.dumps(explanation.to_json(answer)))
         return
     if interactive and not no_questions:
         answer = _ask_back(expert, complaint, assumed, answer)

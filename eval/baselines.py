@@ -1,0 +1,208 @@
+"""The methods that eval/accuracy.py compares: baselines, the project, and the project without its parts. All learn from the same examples."""
+
+import random
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from expert import classifier
+from expert.classifier import Features, Model
+from expert.corpus import Example
+from expert.pipeline import Expert, Understanding
+
+CHARACTERS = (2, 3, 4)
+GINZA_C = 0.03
+SEED = 20261124
+
+Guess = tuple[str, str, float | None]
+"""First and second scenario, and the confidence in the first where the method has one."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Labelled examples with what the project reads in them: read once, used by every method."""
+
+    name: str
+    examples: list[Example]
+    understood: list[Understanding]
+    features: list[Features]
+
+    @property
+    def labels(self) -> list[str]:
+        return [e.scenario for e in self.examples]
+
+
+Guesses = Callable[[Texts], list[Guess]]
+View = Callable[[Texts], list[Features]]
+"""The features of all texts of a split, as one method sees them."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of the table: how it guesses all examples of a split. `guess` is None where it cannot run here."""
+
+    name: str
+    guess: Guesses | None
+
+
+def say(text: str) -> None:
+    """Progress, for the person who waits."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def read(expert: Expert, name: str, examples: list[Example]) -> Texts:
+    say(f"{name}: {len(examples)}件を読んでいます")
+    return Texts(name, examples, [expert.understand(e.text) for e in examples], [expert.features(e.text) for e in examples])
+
+
+def methods(expert: Expert, train: Texts) -> list[Method]:
+    """The baselines, the project, and the project without its parts."""
+    return [
+        Method("majority", majority(train)),
+        Method("keyword lexicon alone (signs and concepts vote)", lexicon(train)),
+        linear(train, "character 2–4-grams, linear SVM", characters),
+        linear(train, "TF-IDF of words, linear SVM, no facts", words),
+        Method("GiNZA vectors, logistic regression", ginza_vectors(train)),
+        Method("**kakekomi**", with_rules(expert, expert.model, lambda texts: texts.features)),
+        Method("… no rules (no revision of the scenario)", by_model(expert.model, lambda texts: texts.features)),
+        without(expert, train, "facts and concepts", ("fact:", "concept:")),
+        without(expert, train, "word groups", ("class:",)),
+        character_ablation(expert, train),
+    ]
+
+
+def majority(train: Texts) -> Guesses:
+    (first, _), (second, _) = Counter(train.labels).most_common(2)
+    return lambda texts: [(first, second, None) for _ in texts.examples]
+
+
+def lexicon(train: Texts) -> Guesses:
+    """Each concept or sign votes for the scenario with which it is most frequent in training; without votes, the most frequent ones."""
+    seen: dict[str, Counter[str]] = defaultdict(Counter)
+    for found, label in zip(train.features, train.labels, strict=True):
+        for concept in concepts(found):
+            seen[concept][label] += 1
+    votes_for = {concept: counts.most_common(1)[0][0] for concept, counts in seen.items()}
+    usual = [label for label, _ in Counter(train.labels).most_common()]
+
+    def guess(found: Features) -> Guess:
+        votes = Counter(votes_for[c] for c in concepts(found) if c in votes_for)
+        first, second = list(dict.fromkeys([*(label for label, _ in votes.most_common()), *usual]))[:2]
+        return first, second, None
+
+    return lambda texts: [guess(found) for found in texts.features]
+
+
+def concepts(found: Features) -> list[str]:
+    """Each once, in the order of the text, so that ties fall the same way in every run."""
+    return list(dict.fromkeys(f for f in found if f.startswith("concept:")))
+
+
+def characters(texts: Texts) -> list[Features]:
+    return [["#" + n[i : i + k] for k in CHARACTERS for i in range(len(n) - k + 1)] for n in (u.text.normal for u in texts.understood)]
+
+
+def words(texts: Texts) -> list[Features]:
+    """Normalized words and pairs of neighbours."""
+    return [[*lemmas, *(f"{a}_{b}" for a, b in pairwise(lemmas))] for lemmas in (u.text.lemmas for u in texts.understood)]
+
+
+def train_on(train: Texts, view: View) -> Model:
+    return classifier.train(view(train), train.labels, [e.facts for e in train.examples], "")
+
+
+def linear(train: Texts, name: str, view: View) -> Method:
+    say(f"学習: {name}")
+    return Method(name, by_model(train_on(train, view), view))
+
+
+def by_model(model: Model, view: View) -> Guesses:
+    def guess(found: Features) -> Guess:
+        first, second = model.score(found)[:2]
+        return first.scenario, second.scenario, first.value
+
+    return lambda texts: [guess(found) for found in view(texts)]
+
+
+def with_rules(expert: Expert, model: Model, view: View) -> Guesses:
+    """The model's scores, then the rules that may revise the scenario."""
+
+    def guess(understood: Understanding, found: Features) -> Guess:
+        answer = expert.answer(replace(understood, scores=model.score(found)), questions=False)
+        return answer.scenario, answer.candidates[1].scenario, answer.confidence
+
+    return lambda texts: [guess(u, found) for u, found in zip(texts.understood, view(texts), strict=True)]
+
+
+def without(expert: Expert, train: Texts, name: str, prefixes: tuple[str, ...]) -> Method:
+    """The project without the features that begin so (the rules still see the facts)."""
+    say(f"学習: {name} なし")
+
+    def view(texts: Texts) -> list[Features]:
+        return [[f for f in found if not f.startswith(prefixes)] for found in texts.features]
+
+    return Method(f"… no {name} in the classifier", with_rules(expert, train_on(train, view), view))
+
+
+def character_ablation(expert: Expert, train: Texts) -> Method:
+    """Character n-grams taken away if the classifier has them, else added."""
+    if any(f.startswith("#") and len(f) > 1 for found in train.features[:50] for f in found):
+        return without(expert, train, "character n-grams", ("#",))
+    say("学習: 文字n-gramを足す")
+
+    def view(texts: Texts) -> list[Features]:
+        return [[*found, *more] for found, more in zip(texts.features, characters(texts), strict=True)]
+
+    return Method("… character 2–4-grams added", with_rules(expert, train_on(train, view), view))
+
+
+def ginza_vectors(train: Texts) -> Guesses | None:
+    """Mean of the word vectors of ja_ginza, standardised; C chosen in favour of this baseline. None if it is not installed."""
+    try:
+        import ginza  # noqa: F401  # registers the tokenizer
+        import spacy
+
+        nlp = spacy.load("ja_ginza")
+    except (ImportError, OSError):
+        return None
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    say("学習: GiNZA")
+
+    def vectors(texts: Texts) -> Any:
+        return np.array([nlp.make_doc(e.text).vector for e in texts.examples])
+
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=GINZA_C, max_iter=2000)).fit(vectors(train), train.labels)
+
+    def guess(texts: Texts) -> list[Guess]:
+        p = model.predict_proba(vectors(texts))
+        best = np.argsort(-p, axis=1)[:, :2]
+        return [(str(model.classes_[a]), str(model.classes_[b]), float(row[a])) for row, (a, b) in zip(p, best, strict=True)]
+
+    return guess
+
+
+def part(train: Texts, share: float) -> Texts:
+    """A share (0..1) of every writer's examples of every scenario; a larger share holds the smaller ones."""
+    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for i, example in enumerate(train.examples):
+        groups[example.writer, example.scenario].append(i)
+    rnd, chosen = random.Random(SEED), []
+    for _, members in sorted(groups.items()):
+        rnd.shuffle(members)
+        offset = rnd.random()
+        chosen += [i for rank, i in enumerate(members) if (rank + offset) / len(members) < share]
+    chosen.sort()
+    return Texts(
+        name=train.name,
+        examples=[train.examples[i] for i in chosen],
+        understood=[train.understood[i] for i in chosen],
+        features=[train.features[i] for i in chosen],
+    )

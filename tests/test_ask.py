@@ -1,0 +1,207 @@
+"""What a person gets: from the sentence typed to the answer."""
+
+import json
+import threading
+from collections.abc import Callable
+
+import jsonschema
+import pytest
+
+from expert import Expert, corpus, explanation
+from expert.domain import Answer
+from expert.errors import InputError
+from expert.pipeline import MAX_CHARACTERS
+
+from .conftest import ROOT
+
+SCHEMA = json.loads((ROOT / "expert" / "answer.schema.json").read_text(encoding="utf-8"))
+SAMPLES = [
+    "アダルトサイトで登録完了と出て、3万円振り込んでしまいました",
+    "宅配便の不在通知のSMSを開いてカード番号を入れてしまった。まだ払っていません",
+    "パソコンに警告が出て、電話したら遠隔操作されました。コンビニで電子マネーを5万円分買って番号を伝えました",
+    "もう死にたい。全部だまし取られた",
+    "今日の天気は",
+]
+
+
+def ids(answer: Answer, kind: str) -> list[str]:
+    return [x.id for x in getattr(answer, kind)]
+
+
+def test_the_first_example_of_the_readme(expert: Expert) -> None:
+    answer = expert.ask(SAMPLES[0])
+    assert answer.scenario == "paid_scammer"
+    assert answer.fact("paid") == "yes"
+    assert answer.attributes.amount_jpy == 30_000
+    assert answer.attributes.payment_method == ("bank_transfer",)
+    assert {"call_bank_freeze", "save_evidence", "do_not_pay_more"} <= set(ids(answer, "actions"))
+    assert {"bank", "police_cyber"} <= set(ids(answer, "desks"))
+
+
+def test_evidence_is_in_the_words_of_the_person(expert: Expert) -> None:
+    for text in SAMPLES:
+        for fact in expert.ask(text).facts:
+            assert fact.evidence
+            for evidence in fact.evidence:
+                assert text[evidence.start : evidence.end] == evidence.text != ""
+
+
+def test_not_yet_paid_is_kept_apart_from_paid(expert: Expert) -> None:
+    story = "動画サイトで登録完了になり9万8千円の請求が出ました。"
+    assert expert.ask(story + "払ってしまいました。").fact("paid") == "yes"
+    assert expert.ask(story + "まだ払っていません。").fact("paid") == "no"
+    assert expert.ask(story + "払いそうになりました。").fact("paid") == "unknown"
+    assert expert.ask(story + "払わないといけませんか。").fact("paid") == "unknown"
+
+
+def test_danger_comes_before_everything(expert: Expert) -> None:
+    answer = expert.ask(SAMPLES[3])
+    assert ids(answer, "actions")[0] == "call_110"
+    assert ids(answer, "desks")[0] == "police_110"
+
+
+def test_the_prefecture_gives_its_own_police_desk(expert: Expert) -> None:
+    answer = expert.ask("青森県に住んでいます。偽の請求に5万円振り込んでしまいました")
+    desk = next(d for d in answer.desks if d.id == "police_cyber")
+    assert answer.attributes.prefecture == "02"
+    assert desk.phone == "017-735-9110"
+
+
+@pytest.mark.parametrize("text", SAMPLES)
+def test_answers_obey_the_published_schema(expert: Expert, text: str) -> None:
+    jsonschema.validate(explanation.to_json(expert.ask(text)), SCHEMA)
+
+
+@pytest.mark.parametrize("text", SAMPLES)
+def test_questions_are_few_and_each_changes_something(expert: Expert, text: str) -> None:
+    answer = expert.ask(text)
+    assert len(answer.questions) <= 5
+    for question in answer.questions:
+        assert question.changes
+        assert answer.fact(question.fact) == "unknown"
+
+
+def test_a_question_changes_what_it_says(expert: Expert) -> None:
+    answer = expert.ask("銀行をかたるSMSのリンクを開きました")
+    for question in answer.questions:
+        plans = [expert.ask("銀行をかたるSMSのリンクを開きました", assume={question.fact: v}) for v in ("yes", "no")]
+        seen = {i for plan in plans for kind in ("actions", "desks") for i in ids(plan, kind)}
+        before = set(ids(answer, "actions") + ids(answer, "desks"))
+        assert set(question.changes) <= (seen ^ before) | (before - set(ids(plans[0], "actions") + ids(plans[0], "desks"))) | before
+
+
+def test_assumptions_override_the_text(expert: Expert) -> None:
+    text = "通販で注文した服が届きません"
+    assert "call_bank_freeze" not in ids(expert.ask(text), "actions")
+    assert "call_bank_freeze" in ids(expert.ask(text, assume={"paid": "yes", "payment_method": "bank_transfer"}), "actions")
+    with pytest.raises(InputError, match="「payed」という事実はありません"):
+        expert.ask(text, assume={"payed": "yes"})
+    with pytest.raises(InputError, match=r"paid=yes\|no\|unknown の形で"):
+        expert.ask(text, assume={"paid": "perhaps"})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "文章が空です。何が起きたかを、ふだんの言葉で書いてください。"),
+        (" \n\u3000", "文章が空です。何が起きたかを、ふだんの言葉で書いてください。"),
+        ("あ" * (MAX_CHARACTERS + 1), "文章が長すぎます(10,001文字)。10,000文字までにして、起きたことを中心に書いてください。"),
+    ],
+)
+def test_unusable_text_is_refused_in_plain_words(expert: Expert, text: str, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        expert.ask(text)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("text", ["I was scammed and paid 300 dollars", "我被骗了,钱已经转给他们了", "https://example.com/pay", "🍣🍣🍣", "."])
+def test_what_is_not_japanese_is_out_of_scope_and_says_so(expert: Expert, text: str) -> None:
+    answer = expert.ask(text)
+    assert (answer.scenario, answer.needs_review) == ("out_of_scope", True)
+    assert answer.decider is not None
+    assert "日本語" in answer.decider
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "払った\ud800です",
+        "払\x00った\x1b[31m",
+        "<script>alert(1)</script>お金を払った",
+        "払っ" + "た" * 9_000,
+        "「" * 5_000 + "払った",
+        "払わな" * 3_000,
+        "\u202e払った\u200b",
+    ],
+)
+def test_odd_text_is_answered(expert: Expert, text: str) -> None:
+    json.loads(explanation.dumps(explanation.to_json(expert.ask(text)))).keys()
+
+
+def test_many_threads_get_the_answers_of_one(expert: Expert) -> None:
+    fresh = Expert(expert.knowledge, expert.model)
+    texts = [e.text for e in corpus.load(corpus.training_files()[:3], expert.knowledge.scenarios, expert.knowledge.facts)][:150]
+    alone = [explanation.to_json(expert.ask(t)) for t in texts]
+    got: dict[int, list[object]] = {}
+
+    def work(n: int) -> None:
+        got[n] = [explanation.to_json(fresh.ask(t)) for t in texts]
+
+    _in_threads(work)
+    assert all(got[n] == alone for n in range(4))
+
+
+def _in_threads(work: Callable[[int], None]) -> None:
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_what_is_remembered_equals_what_is_fresh(expert: Expert) -> None:
+    for text in SAMPLES:
+        case = expert.understand(text).case()
+        remembered = expert.decide(case)
+        assert Expert(expert.knowledge, expert.model).decide(case) == remembered
+
+
+def test_the_batch_encoder_writes_what_to_json_says(expert: Expert) -> None:
+    encoder = explanation.Encoder()
+    for text in [*SAMPLES, *SAMPLES]:
+        answer = expert.ask(text)
+        assert encoder.encode(answer) == explanation.dumps(explanation.to_json(answer))
+
+
+def test_the_model_applied_here_equals_scikit_learn(expert: Expert) -> None:
+    import numpy as np
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.svm import LinearSVC
+
+    from expert import classifier
+
+    texts = [e.text for e in corpus.load(corpus.training_files(), expert.knowledge.scenarios, expert.knowledge.facts)][::12]
+    found = [expert.features(t) for t in texts]
+    labels = [f"s{i % 5}" for i in range(len(texts))]
+    model = classifier.train(found, labels, [{} for _ in texts], "key")
+    vectorizer = TfidfVectorizer(analyzer=lambda f: f, sublinear_tf=True, min_df=classifier.SETTINGS.min_df)
+    matrix = vectorizer.fit_transform(found)
+    expected = LinearSVC(C=classifier.SETTINGS.c, random_state=0).fit(matrix, labels).decision_function(matrix)
+    got = np.array([model.decision(f) for f in found])
+    assert np.allclose(got, expected, atol=2e-3)
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_cases_do_not_grow_memory(expert: Expert) -> None:
+    import resource
+
+    fresh = Expert(expert.knowledge, expert.model)
+    texts = [e.text for e in corpus.load(corpus.training_files(), expert.knowledge.scenarios, expert.knowledge.facts)]
+
+    def run(n: int) -> int:
+        for i in range(n):
+            fresh.ask(texts[i % len(texts)], questions=False)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    settled = run(20_000)
+    assert run(80_000) - settled < 20_000  # kilobytes

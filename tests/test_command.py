@@ -1,0 +1,180 @@
+"""The command as a user meets it: what is printed, where, and with which exit code."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from expert import Expert
+
+SAMPLE = "アダルトサイトで登録完了と出て、3万円振り込んでしまいました"
+
+
+def run(*arguments: str, given: str | bytes = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    data = given.encode("utf-8", "surrogateescape") if isinstance(given, str) else given
+    done = subprocess.run(
+        [sys.executable, "-c", "from expert.cli import main; main()", *arguments],
+        input=data,
+        capture_output=True,
+        env={**os.environ, **environment},
+        check=False,
+        timeout=120,
+    )
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode("utf-8"), done.stderr.decode("utf-8"))
+
+
+@pytest.fixture(autouse=True)
+def _trained(expert: Expert) -> None:
+    """The cache holds the model, so that commands start fast."""
+    assert expert.model
+
+
+def test_ask_prints_the_most_urgent_first() -> None:
+    done = run("ask", SAMPLE)
+    assert done.returncode == 0
+    headings = [line for line in done.stdout.splitlines() if line.startswith("■")]
+    assert headings[0] == "■ ご相談の内容: だまされてお金を払ってしまった"
+    assert headings[1:3] == ["■ いますぐすること", "■ 絶対にしないこと"]
+    assert "「振り込んでしまいました」" in done.stdout
+    assert "\x1b[" not in done.stdout
+
+
+def test_ask_reads_standard_input() -> None:
+    assert json.loads(run("ask", "--json", given=SAMPLE).stdout)["scenario"] == "paid_scammer"
+
+
+def test_explain_names_rules_sources_and_dates() -> None:
+    out = run("ask", "--explain", SAMPLE).stdout
+    assert "規則 " in out
+    assert "出典 http" in out
+    assert "確認日 2026-" in out
+    assert "fact:paid=yes" in out
+
+
+def test_what_if_shows_what_appears_and_what_goes() -> None:
+    out = run("ask", "--what-if", "card_entered=yes", "宅配のSMSのリンクを開きました").stdout
+    assert "増えるもの" in out
+    assert "stop_card" in out
+
+
+def test_assume_flips_a_fact() -> None:
+    answer = json.loads(run("ask", "--json", "--assume", "paid=no", SAMPLE).stdout)
+    assert answer["facts"]["paid"]["value"] == "no"
+
+
+def test_the_hidden_sample_is_said() -> None:
+    done = run("ask", "--sample-if-empty", SAMPLE)
+    assert done.returncode == 0
+    assert "例文に答えます" in done.stderr
+
+
+FAULTY = [
+    ((), "", "文章が空です"),
+    (("あ" * 10_001,), "", "文章が長すぎます(10,001文字)"),
+    (("--assume", "nonsense", "払った"), "", "「nonsense」という事実はありません"),
+    (("--assume", "paid=maybe", "払った"), "", "「paid=maybe」の値は使えません"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "given", "message"), FAULTY)
+def test_faulty_input_is_one_sentence_and_exit_code_2(arguments: tuple[str, ...], given: str, message: str) -> None:
+    done = run("ask", *arguments, given=given)
+    assert done.returncode == 2
+    assert done.stderr.startswith("エラー: " + message)
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_fifty_thousand_characters_are_refused() -> None:
+    done = run("ask", "--json", given="払った" * 17_000)
+    assert done.returncode == 2
+    assert "文章が長すぎます" in done.stderr
+
+
+def test_bytes_that_are_not_utf8_do_not_crash() -> None:
+    done = run("ask", "--json", given="3万円振り込んでしまいました".encode("cp932"))
+    assert done.returncode in (0, 2)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("damage", [b"", b"garbage", b"PK\x03\x04broken"])
+def test_a_damaged_cache_costs_time_and_nothing_else(tmp_path: Path, cache: Path, damage: bytes) -> None:
+    for file in cache.glob("*.npz"):
+        (tmp_path / file.name).write_bytes(damage)
+    done = run("ask", "--json", SAMPLE, KAKEKOMI_CACHE=str(tmp_path))
+    assert json.loads(done.stdout)["scenario"] == "paid_scammer"
+    assert "はじめての準備" in done.stderr
+
+
+def test_an_unwritable_cache_costs_time_and_nothing_else(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    blocked.chmod(stat.S_IREAD)
+    done = run("ask", "--json", SAMPLE, KAKEKOMI_CACHE=str(blocked))
+    assert json.loads(done.stdout)["scenario"] == "paid_scammer"
+
+
+def test_broken_knowledge_is_exit_code_3(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("rules: [", encoding="utf-8")
+    (tmp_path / "word_classes.txt").write_text("", encoding="utf-8")
+    done = run("check", KAKEKOMI_RULES=str(tmp_path))
+    assert done.returncode == 3
+    assert "x.yaml:1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_engine_that_cannot_be_imported_is_exit_code_4(tmp_path: Path) -> None:
+    (tmp_path / "durable").mkdir()
+    (tmp_path / "durable" / "__init__.py").write_text("raise ImportError('no C extension')")
+    done = run("ask", SAMPLE, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 4
+    assert "規則エンジン(durable_rules)を読み込めません。Cコンパイラ(gcc)を入れてから" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_check_passes_on_the_knowledge_here() -> None:
+    done = run("check")
+    assert done.returncode == 0
+    assert "誤りはありません" in done.stdout
+
+
+def test_batch_keeps_order_and_loses_nothing(tmp_path: Path) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    rows = ['{"id": "a", "text": "3万円振り込んだ"}', "not json", "", '{"id": 7, "text": "画面が消えない"}', '{"id": "e", "text": ""}']
+    source.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    done = run("batch", str(source), "-o", str(output))
+    answers = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+    assert [a["id"] for a in answers] == ["a", 2, 7, "e"]
+    assert ["error" in a for a in answers] == [False, True, False, True]
+    assert done.returncode == 1
+    assert "4件: 答え2件" in done.stderr
+
+
+def test_batch_does_not_overwrite(tmp_path: Path) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"id": 1, "text": "払った"}\n', encoding="utf-8")
+    output.write_text("precious", encoding="utf-8")
+    done = run("batch", str(source), "-o", str(output))
+    assert done.returncode == 2
+    assert "もうあります" in done.stderr
+    assert output.read_text(encoding="utf-8") == "precious"
+    assert run("batch", str(source), "-o", str(output), "--force").returncode == 0
+
+
+def test_batch_and_ask_agree(tmp_path: Path) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text(json.dumps({"id": "case-1", "text": SAMPLE}) + "\n", encoding="utf-8")
+    run("batch", str(source), "-o", str(output))
+    asked = json.loads(run("ask", "--json", SAMPLE).stdout)
+    assert json.loads(output.read_text(encoding="utf-8")) == {**asked, "questions": []}
+
+
+@pytest.mark.parametrize("command", [[], ["ask"], ["batch"], ["check"]])
+def test_help_is_japanese(command: list[str]) -> None:
+    done = run(*command, "--help")
+    assert done.returncode == 0
+    assert any("\u3040" <= c <= "\u30ff" for c in done.stdout)
