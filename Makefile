@@ -8,7 +8,7 @@ SAMPLE := アダルトサイトで登録完了と出て、3万円振り込んで
 export CPPFLAGS := -DPyEval_CallObject=PyObject_CallObject $(CPPFLAGS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help ask test fast check format bench eval wheel clean
+.PHONY: help ask test slow check format bench eval wheel clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -19,11 +19,11 @@ ask: $(STAMP) ## set up and answer: TEXT="…" answers once, without it the prom
 	elif [ -t 0 ]; then $(BIN)/kakekomi ask; \
 	else $(BIN)/kakekomi ask --sample-if-empty "$(SAMPLE)"; fi
 
-test: $(STAMP) ## set up and run all tests
+test: $(STAMP) ## set up and run the tests (under 3 minutes)
 	$(BIN)/python -m pytest
 
-fast: $(STAMP) ## the tests without the slow ones
-	$(BIN)/python -m pytest -m "not slow"
+slow: $(STAMP) ## the slow tests: all triples of facts, 100,000 random states and cases, the wheel
+	$(BIN)/python -m pytest -m slow
 
 check: $(STAMP) ## ruff (lint and format), mypy, import-linter, the knowledge check
 	$(BIN)/ruff check .

@@ -123,7 +123,7 @@ def linear(train: Texts, name: str, view: View) -> Method:
 
 def by_model(model: Model, view: View) -> Guesses:
     def guess(found: Features) -> Guess:
-        first, second = model.score(found)[:2]
+        first, second = model.score([found])[0][:2]
         return first.scenario, second.scenario, first.value
 
     return lambda texts: [guess(found) for found in view(texts)]
@@ -133,7 +133,7 @@ def with_rules(expert: Expert, model: Model, view: View) -> Guesses:
     """The model's scores, then the rules that may revise the scenario."""
 
     def guess(understood: Understanding, found: Features) -> Guess:
-        answer = expert.answer(replace(understood, scores=model.score(found)), questions=False)
+        answer = expert.answer(replace(understood, scores=model.score([found])[0]), questions=False)
         return answer.scenario, answer.candidates[1].scenario, answer.confidence
 
     return lambda texts: [guess(u, found) for u, found in zip(texts.understood, view(texts), strict=True)]

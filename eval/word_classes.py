@@ -17,7 +17,8 @@ from sklearn.cluster import KMeans
 WORDS, GROUPS = 40_000, 600
 TARGET = Path(__file__).parent.parent / "rules" / "word_classes.txt"
 HEAD = """# Words grouped by meaning: one group a line, most frequent word first. Made by eval/word_classes.py from the chiVe vectors
-# (Works Applications, Apache-2.0) in the ja_ginza package. The classifier reads a word also as its group, so that 佐川 helps where only ヤマト was seen.
+# (Works Applications, Apache-2.0) in the ja_ginza package. The classifier reads a word also as its group, so that 佐川 helps where only
+# ヤマト was seen.
 """
 
 

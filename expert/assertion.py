@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from expert.domain import Assertion, Evidence, Fact, Mention, Modality, TokenizedText, Value
-from expert.patterns import plain_groups
+from expert.patterns import LazyPattern, PatternTable, plain_groups
 from expert.schema import CueEntry, FactEntry, LexiconEntry
 
 _IMPERATIVE, _VOLITIONAL, _CONTINUATIVE = 1, 2, 5
@@ -39,7 +39,7 @@ class AssertionAnalyzer:
         self._fact_of = {c.id: f.id for f in facts.values() for c in f.concepts}
         all_cues = list(cues)
         self._effects = {c.id: c.effect for c in all_cues}
-        self._adjacent = _compile(c for c in all_cues if c.direction == "backward" and c.scope == "adjacent")
+        self._adjacent = PatternTable(_rows(c for c in all_cues if c.direction == "backward" and c.scope == "adjacent"))
         self._outer = _compile(c for c in all_cues if c.direction == "backward" and c.scope != "adjacent")
         self._forward = _compile(c for c in all_cues if c.direction == "forward" and c.effect != "confirmed")
         self._confirmed = _compile(c for c in all_cues if c.effect == "confirmed")
@@ -66,7 +66,7 @@ class AssertionAnalyzer:
                 break
         if modality is Modality.HEARSAY and self._confirmed.search(text.normal, max(0, mention.start - _KNOWER_REACH), walk.end + _KNOWER_REACH // 4):
             modality = Modality.ACTUAL
-        return Assertion(mention, walk.negations % 2 == 1, modality, tuple(cues))
+        return Assertion(mention, walk.negations % 2 == 1, modality, tuple(cues), max(walk.end, mention.end))
 
     def _looks(self, mention: Mention, normal: str, walk: _Walk, concept: LexiconEntry) -> Iterator[tuple[Modality, str | None]]:
         if walk.modality is not Modality.ACTUAL:
@@ -78,9 +78,9 @@ class AssertionAnalyzer:
     def _walk(self, mention: Mention, normal: str) -> _Walk:
         at, negations, past, cues = mention.end, 0, False, list[str]()
         modality = _FORM_MODALITY.get(mention.form, Modality.ACTUAL)
-        while modality is Modality.ACTUAL and (found := self._adjacent.match(normal, at)) and found.end() > at:
-            cue, effect = _cue(found, self._effects)
-            at = found.end()
+        while modality is Modality.ACTUAL and (found := self._adjacent.match(normal, at)) and found[1] > at:
+            cue, at = found
+            effect = self._effects[cue]
             past = past or effect in ("past", "negate_past")
             if effect in ("negate", "negate_past"):
                 negations += 1
@@ -122,7 +122,7 @@ class AssertionAnalyzer:
             policy = "last_wins"
         value: Value = valued[-1][1] if policy == "last_wins" or all(v == "no" for _, v in valued) else "yes"
         kept = [a for a, v in valued if v == value]
-        evidence = tuple(_evidence(a.mention, self._walk(a.mention, text.normal).end, text) for a in kept)
+        evidence = tuple(_evidence(a, text) for a in kept)
         cues = ",".join(c for a in kept for c in a.cues)
         conflict = f" conflict:{policy}" if len({v for _, v in valued}) > 1 else ""
         return Fact(fact_id, value, tuple(dict.fromkeys(evidence)), f"{kept[0].mention.concept}[{cues}]{conflict}")
@@ -140,7 +140,7 @@ class AssertionAnalyzer:
         return ("no" if concept.inverse else "yes") if concept.negated == "same" else None
 
     def _corrected(self, valued: Sequence[tuple[Assertion, Value]], normal: str) -> bool:
-        return bool(self._correction.search(normal, valued[0][0].mention.end, valued[-1][0].mention.start))
+        return bool(self._correction.search(normal, valued[0][0].mention.end, valued[-1][0].mention.target))
 
 
 _LIGHT_VERB = re.compile(r"[をも]?(?:し|いたし)(?:て|、|。|$)")
@@ -150,11 +150,15 @@ _FORM_MODALITY = {_IMPERATIVE: Modality.DEMAND, _VOLITIONAL: Modality.INTENTION}
 
 
 def _compile(cues: Iterable[CueEntry]) -> re.Pattern[str]:
-    """One alternation with a named group a pattern. What makes a mention unreal goes first (「ないと」 before 「ない」), long before short."""
+    """One alternation with a named group a pattern."""
+    body = "|".join(f"(?P<{cue}__{i}>{plain_groups(pattern)})" for i, (pattern, cue) in enumerate(_rows(cues)))
+    return LazyPattern(body or r"(?!)").guarded
+
+
+def _rows(cues: Iterable[CueEntry]) -> list[tuple[str, str]]:
+    """Pattern and cue. What makes a mention unreal goes first (「ないと」 before 「ない」), long before short."""
     rows = [(cue.effect in _PLAIN_EFFECTS, -len(pattern), pattern, cue.id) for cue in cues for pattern in cue.patterns]
-    rows.sort(key=lambda row: row[:2])
-    body = "|".join(f"(?P<{cue}__{i}>{plain_groups(pattern)})" for i, (*_, pattern, cue) in enumerate(rows))
-    return re.compile(body or r"(?!)")
+    return [(pattern, cue) for *_, pattern, cue in sorted(rows, key=lambda row: row[:2])]
 
 
 def _cue(found: re.Match[str], effects: Mapping[str, str]) -> tuple[str, str]:
@@ -188,6 +192,6 @@ def _in_quotation(normal: str, at: int) -> bool:
     return bool(closes) and not whole
 
 
-def _evidence(mention: Mention, end: int, text: TokenizedText) -> Evidence:
-    span = text.original(mention.start, max(end, mention.end))
+def _evidence(assertion: Assertion, text: TokenizedText) -> Evidence:
+    span = text.original(assertion.mention.start, assertion.end)
     return Evidence(text.text[span.start : span.end], span.start, span.end)

@@ -3,7 +3,7 @@
 Everything is frozen. Offsets are characters of the text as the user gave it, half-open.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -25,20 +25,25 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class TokenizedText:
-    """A text and its morphemes as parallel tuples (one object a text, not one a token: speed).
+    """A text and its morphemes as parallel sequences (one object a text, not one a token: speed).
 
     `normal` is the folded text (NFKC, blanks between Japanese characters dropped) that all analysis
     reads; `origin[i]` is the offset in `text` of `normal[i]`, with one more entry for the end, or
-    None where both are the same string. `starts`/`ends` are offsets into `normal`.
+    None where every character kept its place. `starts`/`ends` are offsets into `normal`.
     """
 
     text: str
     normal: str
     origin: tuple[int, ...] | None
-    lemmas: tuple[str, ...]
-    starts: tuple[int, ...]
-    ends: tuple[int, ...]
-    forms: tuple[int, ...]
+    lemmas: Sequence[str]
+    starts: Sequence[int]
+    ends: Sequence[int]
+    kinds: Sequence[int]
+    form_of: Callable[[int], int]
+
+    def form(self, i: int) -> int:
+        """Conjugation form of a token (constants of `expert.tokenizer`)."""
+        return self.form_of(self.kinds[i])
 
     def original(self, start: int, end: int) -> Span:
         """The span of the given text that `normal[start:end]` came from."""
@@ -90,6 +95,8 @@ class Assertion:
     negated: bool
     modality: Modality
     cues: tuple[str, ...] = ()
+    end: int = 0
+    """Where the walk over the cues to its right ended: the end of the words that show it."""
 
 
 @dataclass(frozen=True, slots=True)

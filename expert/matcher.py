@@ -2,23 +2,26 @@
 
 A verb (`acts`) is found by its Sudachi normalized form in one dictionary look-up a token; where a concept names `things`,
 one of them must stand near the verb, on its left or as the head of the relative clause on its right. A phrase is tried only
-where its first two characters stand.
+where the literal characters with which it begins stand: all of them are looked for in one pass (Aho and Corasick 1975).
 """
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from expert.domain import Mention, TokenizedText
-from expert.patterns import LazyPattern, literal_prefix
+from ahocorasick_rs import AhoCorasick
+
+from expert.domain import Mention, Span, TokenizedText
+from expert.patterns import LazyPattern, beginnings
 from expert.schema import LexiconEntry
 
 _REACH = 44
 """Characters to the left of a verb in which its object is looked for (never beyond the sentence)."""
 _BEFORE, _AFTER = 16, 10
 """Characters around a mention in which `not_with` words turn it off (never beyond the sentence)."""
-_ENDS = "。！？!?\n」』"
-_SENTENCE_END = re.compile(f"[{_ENDS}]")
+_SENTENCE_END = re.compile(r"[。！？!?\n」』]")
+_IN_QUOTE = re.compile(r"[^。！？!?\n」』]*+\Z")
+_IN_SENTENCE = re.compile(r"[^。！？!?\n]*+\Z")  # an object may stand in quotation marks before its verb
 _RELATIVE = re.compile(r"(?:ちゃっ|てしまっ|じゃっ|でしまっ|され|まし)?[ただ](?:この|その|私の|あの)?")
 
 
@@ -33,12 +36,19 @@ class Matcher:
 
     def __init__(self, concepts: Iterable[LexiconEntry]) -> None:
         self._acts: dict[str, list[LexiconEntry]] = {}
-        self._phrases: dict[str, list[_Phrase]] = {}
+        raw: dict[tuple[str, str], list[str]] = {}
         self._not_with: dict[str, LazyPattern] = {}
         self._not_after: dict[str, LazyPattern] = {}
         self._things: dict[str, LazyPattern] = {}
-        for concept in concepts:
-            self._add(concept)
+        by_id = {concept.id: concept for concept in concepts}
+        for concept in by_id.values():
+            self._add(concept, raw)
+        by_key: dict[str, list[_Phrase]] = {}
+        for (key, concept_id), phrases in raw.items():
+            joined = "|".join(sorted(phrases, key=len, reverse=True))
+            by_key.setdefault(key, []).append(_Phrase(by_id[concept_id], LazyPattern(joined)))
+        self._phrases = list(by_key.values())
+        self._beginnings = AhoCorasick(list(by_key))
 
     def match(self, text: TokenizedText) -> list[Mention]:
         """All mentions in the order of their place in the text; overlapping ones of one concept only once."""
@@ -46,15 +56,21 @@ class Matcher:
         if len(found) < 2:
             return found
         found.sort(key=lambda m: (m.target, -m.end))
-        return [m for i, m in enumerate(found) if not any(_covers(o, m) for o in found[:i])]
+        reached: dict[str, int] = {}
+        kept = []
+        for mention in found:
+            if mention.end > reached.get(mention.concept, -1):
+                reached[mention.concept] = mention.end
+                kept.append(mention)
+        return kept
 
-    def _add(self, concept: LexiconEntry) -> None:
+    def _add(self, concept: LexiconEntry, raw: dict[tuple[str, str], list[str]]) -> None:
         for act in concept.acts:
             self._acts.setdefault(act, []).append(concept)
         endings = f"(?:{'|'.join(concept.endings)})" if concept.endings else ""
         for phrase in concept.phrases:
-            key = literal_prefix(phrase)[:2] or phrase[0]
-            self._phrases.setdefault(key, []).append(_Phrase(concept, LazyPattern(phrase + endings)))
+            for key in beginnings(phrase):
+                raw.setdefault((key, concept.id), []).append(phrase + endings)
         if concept.not_with:
             self._not_with[concept.id] = LazyPattern("|".join(concept.not_with))
         if concept.not_after:
@@ -66,28 +82,17 @@ class Matcher:
         acts = self._acts
         for i, lemma in enumerate(text.lemmas):
             if lemma in acts:
-                for concept in acts[lemma]:
-                    yield from self._act(text, i, concept)
+                yield from self._acts_at(text, i, acts[lemma])
 
-    def _act(self, text: TokenizedText, i: int, concept: LexiconEntry) -> Iterator[Mention]:
-        target, end = text.starts[i], text.ends[i]
-        start = self._object(text.normal, target, end, concept)
-        if start is not None and not self._blocked(text.normal, start, end, concept):
-            yield Mention(concept.id, start, target, end, text.forms[i])
-
-    def _object(self, normal: str, target: int, end: int, concept: LexiconEntry) -> int | None:
-        """Where the object of the verb starts; the verb itself where the concept needs none; None where it is missing."""
-        things = self._things.get(concept.id)
-        if things is None:
-            return target
-        left = _sentence_start(normal, target, _REACH, "。！？!?\n")
-        for found in reversed(list(things.find_all(normal, left, target))):
-            if _governs(normal[found.end() : target]):
-                return found.start()
-        relative = _RELATIVE.match(normal, end)
-        if relative and things.compiled.match(normal, relative.end()):
-            return target
-        return None
+    def _acts_at(self, text: TokenizedText, i: int, concepts: list[LexiconEntry]) -> Iterator[Mention]:
+        normal, verb = text.normal, Span(text.starts[i], text.ends[i])
+        left = _start(_IN_SENTENCE, normal, verb.start, _REACH)
+        relative = _RELATIVE.match(normal, verb.end)
+        for concept in concepts:
+            things = self._things.get(concept.id)
+            start = _object(things, normal, left, verb, relative) if things else verb.start
+            if start is not None and not self._blocked(normal, start, verb.end, concept):
+                yield Mention(concept.id, start, verb.start, verb.end, text.form(i))
 
     def _blocked(self, normal: str, start: int, end: int, concept: LexiconEntry) -> bool:
         after = self._not_after.get(concept.id)
@@ -98,22 +103,29 @@ class Matcher:
             return False
         stop = _SENTENCE_END.search(normal, end, end + _AFTER)
         last = stop.start() if stop else min(end + _AFTER, len(normal))
-        return next(around.find_all(normal, _sentence_start(normal, start, _BEFORE, _ENDS), last), None) is not None
+        return around.guarded.search(normal, _start(_IN_QUOTE, normal, start, _BEFORE), last) is not None
 
     def _match_phrases(self, text: TokenizedText) -> Iterator[Mention]:
-        phrases, normal = self._phrases, text.normal
-        for i in range(len(normal)):
-            for key in (normal[i], normal[i : i + 2]):
-                for phrase in phrases.get(key, ()):
-                    found = phrase.pattern.compiled.match(normal, i)
-                    if found and not self._blocked(normal, i, found.end(), phrase.concept):
-                        yield Mention(phrase.concept.id, i, i, found.end())
+        normal = text.normal
+        for key, start, _ in self._beginnings.find_matches_as_indexes(normal, overlapping=True):
+            for phrase in self._phrases[key]:
+                found = phrase.pattern.compiled.match(normal, start)
+                if found and not self._blocked(normal, start, found.end(), phrase.concept):
+                    yield Mention(phrase.concept.id, start, start, found.end())
 
 
-def _sentence_start(normal: str, at: int, reach: int, ends: str) -> int:
-    """Start of the sentence that holds `at`, but at most `reach` characters before it. An object may stand in quotation marks before its verb."""
-    floor = max(0, at - reach)
-    return max(normal.rfind(mark, floor, at) for mark in ends) + 1 or floor
+def _object(things: LazyPattern, normal: str, left: int, verb: Span, relative: re.Match[str] | None) -> int | None:
+    """Where the object of a verb starts (the verb itself for the head of its relative clause); None where there is none."""
+    for found in reversed(list(things.guarded.finditer(normal, left, verb.start))):
+        if _governs(normal[found.end() : verb.start]):
+            return found.start()
+    return verb.start if relative and things.compiled.match(normal, relative.end()) else None
+
+
+def _start(run: re.Pattern[str], normal: str, at: int, reach: int) -> int:
+    """Where the run of characters begins that ends at `at`; at most `reach` characters before it."""
+    found = run.search(normal, max(0, at - reach), at)
+    return found.start() if found else at
 
 
 def _governs(between: str) -> bool:
@@ -121,7 +133,3 @@ def _governs(between: str) -> bool:
     if between.startswith(("を", "は", "が")) and "を" in between[1:]:
         return False
     return between.count("を") < 2
-
-
-def _covers(other: Mention, mention: Mention) -> bool:
-    return other.concept == mention.concept and other.target <= mention.target and mention.end <= other.end

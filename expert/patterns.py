@@ -5,14 +5,16 @@ searching with all of them milliseconds a text.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import cached_property
 from re import _parser  # type: ignore[attr-defined]  # the only way to learn how a pattern can begin
 from typing import Any
 
 from expert.errors import KnowledgeError
 
-_META = set(r".^$*+?{}[]\|()")
+_NO_ROOM = ("ASSERT", "ASSERT_NOT", "AT")
+_MOST, _LONG, _DEEP = 60, 4, 4
+"""Bounds on the literal beginnings of a pattern: how many, how long, how deep in its groups."""
 _GROUP = re.compile(r"(?<!\\)\((?!\?)")
 
 
@@ -21,34 +23,39 @@ def plain_groups(pattern: str) -> str:
     return _GROUP.sub("(?:", pattern)
 
 
-def literal_prefix(pattern: str) -> str:
-    """The literal characters with which every match begins ("" if there are none)."""
-    if _top_level_alternative(pattern):
-        return ""
-    prefix = ""
-    for char in pattern:
-        if char in _META:
-            return prefix[:-1] if char in "?*{" else prefix
-        prefix += char
-    return prefix
+def beginnings(pattern: str) -> set[str]:
+    """Literal strings of which one stands at the start of every match ("" among them where nothing can be said)."""
+    return _beginnings(list(_parser.parse(pattern)), 0)
 
 
-def _top_level_alternative(pattern: str) -> bool:
-    depth, skip, in_class = 0, False, False
-    for char in pattern:
-        if skip:
-            skip = False
-        elif char == "\\":
-            skip = True
-        elif in_class:
-            in_class = char != "]"
-        elif char == "[":
-            in_class = True
-        elif char == "|" and depth == 0:
-            return True
-        else:
-            depth += (char == "(") - (char == ")")
-    return False
+def _beginnings(items: list[Any], depth: int) -> set[str]:
+    """Expands alternatives and character classes as long as few strings come of it."""
+    done, open_ = set[str](), {""}
+    for at, (op, argument) in enumerate(items):
+        name = str(op)
+        if name in _NO_ROOM:
+            continue
+        found = _choices(name, argument, items[at + 1 :], depth)
+        if found is None or len(open_) * len(found) > _MOST:
+            return done | open_
+        open_ = {a + b for a in open_ for b in found}
+        if name in ("SUBPATTERN", "BRANCH", "MAX_REPEAT") or min(map(len, open_)) >= _LONG:
+            return done | open_
+    return done | open_
+
+
+def _choices(name: str, argument: Any, rest: list[Any], depth: int) -> set[str] | None:
+    if name == "LITERAL":
+        return {chr(argument)}
+    if name == "IN":
+        return _first_of_class(argument)
+    if depth < _DEEP and name == "SUBPATTERN":
+        return _beginnings([*argument[3], *rest], depth + 1)
+    if depth < _DEEP and name == "BRANCH":
+        return set().union(*[_beginnings([*branch, *rest], depth + 1) for branch in argument[1]])
+    if depth < _DEEP and name == "MAX_REPEAT" and argument[:2] == (0, 1):
+        return _beginnings([*argument[2], *rest], depth + 1) | _beginnings(rest, depth + 1)
+    return None
 
 
 class LazyPattern:
@@ -70,16 +77,36 @@ class LazyPattern:
         found = _first(_parser.parse(self.pattern))
         return None if found is None else frozenset(found)
 
-    def find_all(self, text: str, start: int, end: int) -> Iterator[re.Match[str]]:
-        """Like `finditer`, tried only at characters with which a match can begin."""
-        first, done = self.first, start
-        if first is None:
-            yield from self.compiled.finditer(text, start, end)
-            return
-        for i in range(start, end):
-            if i >= done and text[i] in first and (found := self.compiled.match(text, i, end)):
-                done = max(found.end(), i + 1)
-                yield found
+    @cached_property
+    def guarded(self) -> re.Pattern[str]:
+        """The same pattern, made to give up at once at characters with which no match can begin: for searching."""
+        if self.first is None:
+            return self.compiled
+        characters = "".join(map(re.escape, sorted(self.first)))
+        return re.compile(f"(?=[{characters}])(?:{self.pattern})")
+
+
+class PatternTable:
+    """Many patterns of which the first in the list that matches counts; only those that can begin with the next character are tried."""
+
+    def __init__(self, rows: Iterable[tuple[str, str]]) -> None:
+        """`rows`: pattern and name, the most important first."""
+        self._rows = [(LazyPattern(pattern), name) for pattern, name in rows]
+        self._by_character: dict[str, re.Pattern[str]] = {}
+
+    def match(self, text: str, at: int) -> tuple[str, int] | None:
+        """Name of the pattern that matches at a place, and where the match ends."""
+        if at >= len(text):
+            return None
+        compiled = self._by_character.get(text[at])
+        if compiled is None:
+            compiled = self._by_character[text[at]] = self._compile(text[at])
+        found = compiled.match(text, at)
+        return (str(found.lastgroup).rsplit("__", 1)[0], found.end()) if found else None
+
+    def _compile(self, char: str) -> re.Pattern[str]:
+        rows = [(p.pattern, name) for p, name in self._rows if p.first is None or char in p.first]
+        return re.compile("|".join(f"(?P<{name}__{i}>{pattern})" for i, (pattern, name) in enumerate(rows)) or r"(?!)")
 
 
 def _first(parsed: Any) -> set[str] | None:
@@ -87,7 +114,7 @@ def _first(parsed: Any) -> set[str] | None:
     out: set[str] = set()
     for op, argument in parsed:
         name = str(op)
-        if name in ("ASSERT", "ASSERT_NOT", "AT"):
+        if name in _NO_ROOM:
             continue
         found, optional = _first_of(name, argument)
         if found is None:

@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -111,13 +111,17 @@ class Expert:
 
     def understand(self, text: str) -> Understanding:
         """Tokens, facts, attributes and scores of a text."""
-        tokens = self.tokenizer.tokenize(text)
-        mentions = self.matcher.match(tokens)
-        facts = self.assertion.determine(mentions, tokens)
-        attributes, signs = self.attributes.read(tokens, mentions, facts)
-        scores = self.model.score(classifier.features(tokens, mentions, facts, self.knowledge.word_classes))
-        reason = unreadable(text)
-        return Understanding(tokens, facts, attributes, signs, _out_of_scope_first(scores) if reason else scores, reason)
+        return self.understand_all([text])[0]
+
+    def understand_all(self, texts: Sequence[str]) -> list[Understanding]:
+        """The same for many texts: scoring them together is cheaper."""
+        tokens = [self.tokenizer.tokenize(text) for text in texts]
+        mentions = [self.matcher.match(t) for t in tokens]
+        facts = [self.assertion.determine(m, t) for m, t in zip(mentions, tokens, strict=True)]
+        found = [classifier.features(*row, self.knowledge.word_classes) for row in zip(tokens, mentions, facts, strict=True)]
+        scores = self.model.score(found)
+        read = [self.attributes.read(*row) for row in zip(tokens, mentions, facts, strict=True)]
+        return [_understanding(*row) for row in zip(tokens, facts, read, scores, strict=True)]
 
     def answer(self, understood: Understanding, *, id: str | int = "case-1", questions: bool = True) -> Answer:
         """From what was understood to the answer."""
@@ -207,6 +211,13 @@ def _assume(understood: Understanding, assume: Mapping[str, str], knowledge_base
             facts[name] = Fact(name, "yes" if value == "yes" else "no", (Evidence("", 0, 0),), "assumed")
     ordered = tuple(facts[f] for f in knowledge_base.facts if f in facts)
     return replace(understood, facts=ordered, attributes=attributes)
+
+
+def _understanding(
+    tokens: TokenizedText, facts: tuple[Fact, ...], read: tuple[Attributes, tuple[str, ...]], scores: tuple[Score, ...]
+) -> Understanding:
+    reason = unreadable(tokens.text)
+    return Understanding(tokens, facts, *read, _out_of_scope_first(scores) if reason else scores, reason)
 
 
 def _out_of_scope_first(scores: tuple[Score, ...]) -> tuple[Score, ...]:

@@ -7,7 +7,8 @@ from expert.domain import Case, Decision, Question
 from expert.knowledge import KnowledgeBase
 
 MOST = 5
-_TRIED = 7
+_TRIED = 6
+"""Facts tried: each costs up to two runs of the rules."""
 METHOD = "payment_method"
 _WEIGHT = {"never": 3.0, "now": 4.0, "today": 2.0, "soon": 1.0}
 _DESK_WEIGHT = 1.0
@@ -31,7 +32,7 @@ def ask_back(
 
 
 def _likeliest(case: Case, knowledge: KnowledgeBase, priors: Mapping[str, float]) -> list[str]:
-    """The unknown facts that most often come with the scenario: each costs two runs of the rules."""
+    """The unknown facts that most often come with the scenario."""
     unknown = [fact for fact in knowledge.facts if fact not in case.facts]
     return sorted(unknown, key=lambda fact: -priors.get(fact, 0.0))[:_TRIED]
 

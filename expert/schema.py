@@ -72,8 +72,9 @@ class LexiconEntry(_Strict):
     """A concept to be found: verbs (`acts`, Sudachi normalized forms), what they act on (`things`), and `phrases`.
 
     A phrase is a regular expression that begins with a literal character; where there are `endings`, one of them must follow it.
-    `not_after`: what must not stand right behind a match. `not_with`: words near by in the same sentence that turn it off. `inverse`: the concept is the opposite of the fact (届く for goods_missing). `stative`: the
-    present tense tells what is (消えない), not what will be (払う). `negated`: what its negation says of the fact.
+    `not_after`: what must not stand right behind a match. `not_with`: words near by in the same sentence that turn it off.
+    `inverse`: the concept is the opposite of the fact (届く for goods_missing). `stative`: the present tense tells what is
+    (消えない), not what will be (払う). `negated`: what its negation says of the fact.
     """
 
     id: str

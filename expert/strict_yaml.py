@@ -58,6 +58,7 @@ def _mapping(node: yaml.MappingNode, path: Path_, lines: LineMap, faults: list[s
         if key in out:
             faults.append(f"{key_node.start_mark.line + 1}: 「{key}」が二度書かれています")
         out[key] = _value(child, (*path, key), lines, faults)
+        lines[(*path, key)] = key_node.start_mark.line + 1
     return out
 
 

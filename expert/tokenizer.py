@@ -2,6 +2,7 @@
 
 import threading
 import unicodedata
+from functools import cache
 from typing import Any
 
 from sudachipy import Dictionary, SplitMode
@@ -11,6 +12,7 @@ from expert.domain import TokenizedText
 FIELDS = {"normalized_form", "pos"}
 """What Sudachi has to look up; a field left out gives wrong answers in silence, so a test compares with all fields."""
 
+_KEPT = "…"  # NFKC would make three full stops of it, which end a sentence
 _BLANK = frozenset((" ", "\n", "\t", "\u3000", ""))
 IMPERATIVE, VOLITIONAL, CONDITIONAL, TERMINAL, CONTINUATIVE, OTHER_FORM = 1, 2, 3, 4, 5, 0
 _FORMS = {
@@ -34,12 +36,15 @@ class Tokenizer:
     def tokenize(self, text: str) -> TokenizedText:
         """Any string, lone surrogates included (each is read as U+FFFD); blanks are not tokens."""
         normal, origin = fold(text)
-        rows = [(m.normalized_form(), m.begin(), m.end(), m.part_of_speech_id()) for m in self._sudachi().tokenize(normal)]
-        kept = [row for row in rows if row[1] < row[2] and row[0] not in _BLANK]
-        if not kept:
-            return TokenizedText(text, normal, origin, (), (), (), ())
-        lemmas, starts, ends, kinds = zip(*kept, strict=True)
-        return TokenizedText(text, normal, origin, lemmas, starts, ends, tuple(map(self._form, kinds)))
+        morphemes = list(self._sudachi().tokenize(normal))
+        lemmas = [m.normalized_form() for m in morphemes]
+        starts = [m.begin() for m in morphemes]
+        ends = [*starts[1:], len(normal)][: len(starts)]
+        kinds = [m.part_of_speech_id() for m in morphemes]
+        if len(set(starts)) < len(starts) or not _BLANK.isdisjoint(lemmas):  # zero-length morphemes (…) and blanks are no tokens
+            kept = [i for i, lemma in enumerate(lemmas) if starts[i] < ends[i] and lemma not in _BLANK]
+            lemmas, starts, ends, kinds = ([column[i] for i in kept] for column in (lemmas, starts, ends, kinds))
+        return TokenizedText(text, normal, origin, lemmas, starts, ends, kinds, self._form)
 
     def _sudachi(self) -> Any:
         tokenizer = getattr(self._local, "tokenizer", None)
@@ -59,11 +64,10 @@ class Tokenizer:
 def fold(text: str) -> tuple[str, tuple[int, ...] | None]:
     """NFKC, no blanks between Japanese characters, no control characters; with the offset of each character.
 
-    Returns the folded text, and the offsets (one more for the end) or None where nothing changed.
+    Returns the folded text, and the offsets (one more for the end) or None where each character kept its place.
     """
-    clean = text.isascii() or (unicodedata.is_normalized("NFKC", text) and not _has_blank(text))
-    if clean and (text.isprintable() or not any(_is_noise(c) for c in text)):
-        return text, None
+    if not _has_blank(text) and not any(map(_is_troublesome, set(text))):
+        return _nfkc(text), None
     out: list[str] = []
     origin: list[int] = []
     for start, cluster in _clusters(text):
@@ -81,7 +85,11 @@ def _folded(cluster: str, text: str, start: int, out: list[str]) -> str:
         after = text[start + len(cluster) : start + len(cluster) + 1]
         before = out[-1] if out else ""
         return "" if _is_wide(before) and _is_wide(after) else " "
-    return unicodedata.normalize("NFKC", cluster)
+    return _nfkc(cluster)
+
+
+def _nfkc(text: str) -> str:
+    return _KEPT.join(unicodedata.normalize("NFKC", part) for part in text.split(_KEPT))
 
 
 def _clusters(text: str) -> list[tuple[int, str]]:
@@ -94,6 +102,12 @@ def _clusters(text: str) -> list[tuple[int, str]]:
         else:
             clusters.append((i, char))
     return clusters
+
+
+@cache
+def _is_troublesome(char: str) -> bool:
+    """Whether folding a character on its own could change the number of characters."""
+    return (char != _KEPT and len(unicodedata.normalize("NFKC", char)) != 1) or char in "ﾞﾟ" or bool(unicodedata.combining(char)) or _is_noise(char)
 
 
 def _has_blank(text: str) -> bool:

@@ -11,6 +11,8 @@ import pytest
 
 from expert import Expert
 
+from .conftest import ROOT
+
 SAMPLE = "アダルトサイトで登録完了と出て、3万円振り込んでしまいました"
 
 
@@ -101,21 +103,35 @@ def test_bytes_that_are_not_utf8_do_not_crash() -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("damage", [b"", b"garbage", b"PK\x03\x04broken"])
-def test_a_damaged_cache_costs_time_and_nothing_else(tmp_path: Path, cache: Path, damage: bytes) -> None:
-    for file in cache.glob("*.npz"):
-        (tmp_path / file.name).write_bytes(damage)
-    done = run("ask", "--json", SAMPLE, KAKEKOMI_CACHE=str(tmp_path))
-    assert json.loads(done.stdout)["scenario"] == "paid_scammer"
-    assert "はじめての準備" in done.stderr
+@pytest.fixture(scope="module")
+def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve examples a scenario: trained in a second or two."""
+    train = tmp_path_factory.mktemp("corpus") / "train"
+    train.mkdir()
+    for file in (ROOT / "corpus" / "train").glob("*.jsonl"):
+        (train / file.name).write_text("\n".join(file.read_text(encoding="utf-8").split("\n")[:12]), encoding="utf-8")
+    return train.parent
 
 
-def test_an_unwritable_cache_costs_time_and_nothing_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [None, b"", b"garbage", b"PK\x03\x04broken"])
+def test_a_missing_or_damaged_cache_costs_time_and_nothing_else(tmp_path: Path, small_corpus: Path, damage: bytes | None) -> None:
+    place = {"KAKEKOMI_CACHE": str(tmp_path), "KAKEKOMI_CORPUS": str(small_corpus)}
+    first = run("ask", "--json", SAMPLE, **place)
+    for file in tmp_path.glob("*.npz"):
+        file.unlink() if damage is None else file.write_bytes(damage)
+    again = run("ask", "--json", SAMPLE, **place)
+    assert "はじめての準備" in again.stderr
+    assert json.loads(again.stdout) == json.loads(first.stdout)
+    kept = run("ask", "--json", SAMPLE, **place)
+    assert (kept.stdout, kept.stderr) == (first.stdout, "")
+
+
+def test_an_unwritable_cache_costs_time_and_nothing_else(tmp_path: Path, small_corpus: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     blocked.chmod(stat.S_IREAD)
-    done = run("ask", "--json", SAMPLE, KAKEKOMI_CACHE=str(blocked))
-    assert json.loads(done.stdout)["scenario"] == "paid_scammer"
+    done = run("ask", "--json", SAMPLE, KAKEKOMI_CACHE=str(blocked), KAKEKOMI_CORPUS=str(small_corpus))
+    assert json.loads(done.stdout)["facts"]["paid"]["value"] == "yes"
 
 
 def test_broken_knowledge_is_exit_code_3(tmp_path: Path) -> None:
@@ -123,7 +139,7 @@ def test_broken_knowledge_is_exit_code_3(tmp_path: Path) -> None:
     (tmp_path / "word_classes.txt").write_text("", encoding="utf-8")
     done = run("check", KAKEKOMI_RULES=str(tmp_path))
     assert done.returncode == 3
-    assert "x.yaml:1" in done.stderr
+    assert "x.yaml:2: YAMLとして読めません" in done.stderr
     assert "Traceback" not in done.stderr
 
 

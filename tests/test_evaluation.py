@@ -177,7 +177,7 @@ def test_the_words_that_decided_add_up_to_the_decision(expert: Expert) -> None:
     found = expert.features("通販サイトで靴を買ってお金を振り込んだのに、商品が届かず店と連絡がとれません")
     a, g = model.scenarios.index("goods_not_delivered"), model.scenarios.index("phishing")
     words = evaluation.deciding(model, found, "goods_not_delivered", "phishing")
-    decision = model.decision(found)
+    decision = model.decisions([found])[0]
     assert sum(w for _, w in words) + model.bias[a] - model.bias[g] == pytest.approx(decision[a] - decision[g], abs=1e-4)
     assert words[0][1] == max(w for _, w in words)
     assert evaluation.deciding(model, found, "goods_not_delivered", "never heard of") == ()

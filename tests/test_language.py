@@ -1,4 +1,7 @@
-"""One sentence a line, one file a fact: `value<TAB>sentence`. A line that begins with `!` is a known error: when it turns right, take the mark away."""
+"""One sentence a line, one file a fact: `value<TAB>sentence`.
+
+A line that begins with `!` is a known error: when it turns right, take the mark away.
+"""
 
 import pytest
 

@@ -36,7 +36,7 @@ def test_a_token_points_at_its_own_words(given_text: str, words: str) -> None:
 def test_folding_keeps_offsets_in_order_and_in_range(given_text: str) -> None:
     normal, origin = fold(given_text)
     if origin is None:
-        assert normal == given_text
+        assert len(normal) == len(given_text)
         return
     assert len(origin) == len(normal) + 1
     assert list(origin) == sorted(origin)

@@ -1,0 +1,87 @@
+"""The corpus: every line loads, no near copies within or across the splits, and enough of everything."""
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+
+from expert import corpus, knowledge
+from expert.corpus import Example
+from expert.errors import EvaluationError
+
+from .conftest import ROOT
+
+KNOWLEDGE = knowledge.load()
+FEWEST = 40
+
+
+def _load(split: str) -> list[Example]:
+    files = sorted((ROOT / "corpus" / split).glob("*.jsonl"))
+    return corpus.load(files, KNOWLEDGE.scenarios, KNOWLEDGE.facts)
+
+
+TRAIN, TEST = _load("train"), _load("test")
+
+
+def _grams(text: str) -> frozenset[str]:
+    bare = re.sub(r"\s+", "", unicodedata.normalize("NFKC", text))
+    return frozenset(bare[i : i + 6] for i in range(max(1, len(bare) - 5)))
+
+
+def _near_copies(examples: list[Example]) -> list[tuple[str, str]]:
+    """Pairs that share at least half of their runs of six characters."""
+    grams = [_grams(e.text) for e in examples]
+    places: dict[str, list[int]] = defaultdict(list)
+    pairs = []
+    for i, own in enumerate(grams):
+        shared = Counter(j for gram in own for j in places[gram])
+        pairs += [(examples[j].id, examples[i].id) for j, n in shared.items() if n >= 0.5 * max(len(own), len(grams[j]))]
+        for gram in own:
+            places[gram].append(i)
+    return pairs
+
+
+def test_no_near_copies_within_or_across_the_splits() -> None:
+    assert _near_copies([*TEST, *TRAIN]) == []
+
+
+def test_splits_are_by_writer() -> None:
+    assert {e.writer for e in TRAIN} & {e.writer for e in TEST} == set()
+
+
+def test_ids_are_unique() -> None:
+    assert [i for i, n in Counter(e.id for e in [*TRAIN, *TEST]).items() if n > 1] == []
+
+
+@pytest.mark.parametrize("scenario", KNOWLEDGE.scenarios)
+def test_each_scenario_has_examples_with_facts(scenario: str) -> None:
+    own = [e for e in TRAIN if e.scenario == scenario]
+    assert len(own) >= FEWEST
+    assert scenario == "out_of_scope" or sum(bool(e.facts) for e in own) >= len(own) // 3
+
+
+def test_each_fact_is_stated_somewhere() -> None:
+    stated = Counter((f, v) for e in TRAIN for f, v in e.facts.items())
+    assert all(stated[f, "yes"] >= 10 for f in KNOWLEDGE.facts)
+
+
+BAD_LINES = [
+    ('{"id": 1, "text": "x", "scenario": "nope"}', "x.jsonl:1行目: 場面「nope」は使えません(使えるのは unjust_billing、"),
+    ('{"id": 1, "text": "x", "scenario": "phishing", "facts": {"paid": "maybe"}}', "x.jsonl:1行目: 事実「paid=maybe」は使えません"),
+    ('{"id": 1, "text": "", "scenario": "phishing"}', "x.jsonl:1行目: text が空です"),
+    ('{"id": 1, "scenario": "phishing"}', "x.jsonl:1行目: 項目 'text' がありません"),
+    ('{"id": 1, "text": "x", "scenario": "phishing", "note": 1}', "x.jsonl:1行目: 知らない項目です: note"),
+    ("{", "x.jsonl:1行目: JSONとして読めません"),
+    ("[]", "x.jsonl:1行目: 一行は"),
+]
+
+
+@pytest.mark.parametrize(("line", "fault"), BAD_LINES)
+def test_a_bad_line_is_named(tmp_path: Path, line: str, fault: str) -> None:
+    file = tmp_path / "x.jsonl"
+    file.write_text(line + "\n", encoding="utf-8")
+    with pytest.raises(EvaluationError) as error:
+        corpus.load([file], KNOWLEDGE.scenarios, KNOWLEDGE.facts)
+    assert fault in str(error.value)
