@@ -16,10 +16,33 @@ def decide(scenario: str, firings: Sequence[Firing], knowledge: KnowledgeBase, p
     """
     actions = [_action(a, rules, knowledge) for a, rules in _chosen("action", firings)]
     desks = [_desk(knowledge.desks[d], rules, knowledge, prefecture) for d, rules in _chosen("desk", firings)]
-    order = {a.id: (a.id != _FIRST_ACTION, URGENCIES.index(a.urgency), knowledge.actions[a.id].rank) for a in actions}
-    actions.sort(key=lambda a: order[a.id])
-    desks.sort(key=lambda d: (d.id != _FIRST_DESK, knowledge.desks[d.id].rank))
-    return Decision(scenario, tuple(actions), tuple(desks), tuple(firings))
+    return _ordered(scenario, actions, desks, tuple(firings), knowledge)
+
+
+def _ordered(scenario: str, actions: list[AdvisedAction], desks: list[AdvisedDesk], trace: tuple[Firing, ...], knowledge: KnowledgeBase) -> Decision:
+    def place(action: AdvisedAction) -> tuple[bool, int, int]:
+        return action.id != _FIRST_ACTION, URGENCIES.index(action.urgency), knowledge.actions[action.id].rank
+
+    by_rank = sorted(desks, key=lambda d: (d.id != _FIRST_DESK, knowledge.desks[d.id].rank))
+    return Decision(scenario, tuple(sorted(actions, key=place)), tuple(by_rank), trace)
+
+
+_ONLY_IF_SURE = ("ignore_claim", "close_browser", "call_110", "factory_reset")
+"""Right for one scenario and costly in another: never taken over from the second possibility."""
+
+
+def with_second(first: Decision, second: Decision, knowledge: KnowledgeBase) -> Decision:
+    """Advice where two scenarios stand close together: that of the first, and what is urgent or never to be done in the second."""
+    had = {a.id for a in first.actions} | {d.id for d in first.desks}
+    urgent = [a for a in second.actions if a.urgency in ("never", "now") and a.id not in (*had, *_ONLY_IF_SURE)]
+    urgent_rules = {r for a in urgent for r in a.rules}
+    desks = [d for d in second.desks if d.id not in (*had, _FIRST_DESK) and urgent_rules & set(d.rules)]
+    if not urgent:
+        return first
+    rules = urgent_rules | {r for d in desks for r in d.rules}
+    fired = {f.rule for f in first.trace}
+    trace = (*first.trace, *(f for f in second.trace if f.rule in rules - fired))
+    return _ordered(first.scenario, [*first.actions, *urgent], [*first.desks, *desks], trace, knowledge)
 
 
 def _chosen(kind: str, firings: Iterable[Firing]) -> list[tuple[str, tuple[str, ...]]]:

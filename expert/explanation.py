@@ -16,6 +16,8 @@ HEADINGS = {
 }
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _REMEMBERED = 5_000
+_READABLE = json.JSONEncoder(ensure_ascii=False)
+"""Kept: `json.dumps` with an option makes a new encoder at each call."""
 UNSURE = {"low": "(出典が弱く、確かではありません)", "medium": "", "high": ""}
 
 
@@ -80,7 +82,7 @@ class Encoder:
 
 def dumps(value: object) -> str:
     """JSON as every output of kakekomi writes it: Japanese readable, lone surrogates escaped so that UTF-8 can hold it."""
-    text = json.dumps(value, ensure_ascii=False)
+    text = _READABLE.encode(value)
     return json.dumps(value) if _SURROGATE.search(text) else text
 
 

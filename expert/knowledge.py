@@ -38,6 +38,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "police_desks": PoliceDeskEntry,
     "rules": RuleEntry,
 }
+_LEXICON = frozenset(("facts", "signs", "methods", "devices", "elapsed", "prefectures", "cues"))
 _WORD_CLASSES = "word_classes.txt"
 
 
@@ -58,10 +59,23 @@ class KnowledgeBase:
     police_desks: Mapping[str, PoliceDeskEntry]
     rules: Mapping[str, RuleEntry]
     version: str
+    lexicon_version: str
+    """Version of what the classifier's features rest on: a new rule or desk does not call for training again."""
     word_classes: Mapping[str, str]
     """Word (Sudachi normalized form) -> name of its meaning group."""
     where: Mapping[str, str]
     """`file:line` of each entry, by `section/id`."""
+
+    @cached_property
+    def revising_facts(self) -> Mapping[str, frozenset[str]]:
+        """By scenario: the facts that would turn it into another one."""
+        out: dict[str, set[str]] = {}
+        for rule in self.rules.values():
+            if rule.revise:
+                facts = {c.key for c in rule.when if c.key in self.facts}
+                for scenario in (v for c in rule.when if c.key == "candidate" for v in c.values):
+                    out.setdefault(scenario, set()).update(facts)
+        return {scenario: frozenset(facts) for scenario, facts in out.items()}
 
     @cached_property
     def states(self) -> frozenset[str]:
@@ -93,7 +107,9 @@ def load(directory: Path | None = None) -> KnowledgeBase:
     if reader.faults:
         raise KnowledgeError(reader.faults)
     classes = directory / _WORD_CLASSES
-    return _freeze(reader, _version(directory, [*files, classes]), _word_classes(classes))
+    lexicon = [file for file in files if not _LEXICON.isdisjoint(reader.sections[file])]
+    versions = _version(directory, [*files, classes]), _version(directory, [*lexicon, classes])
+    return _freeze(reader, versions, _word_classes(classes))
 
 
 class _Reader:
@@ -102,6 +118,7 @@ class _Reader:
         self.entries: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
         self.where: dict[str, str] = {}
         self.faults: list[str] = []
+        self.sections: dict[Path, set[str]] = {}
 
     def read(self, file: Path) -> None:
         name = file.relative_to(self.directory).as_posix()
@@ -111,6 +128,7 @@ class _Reader:
             if not faults:
                 self.faults.append(f"{name}:1: 「rules:」のような節の名前から始めてください")
             return
+        self.sections[file] = set(data)
         for section, items in data.items():
             self._section(name, lines, section, items)
 
@@ -201,7 +219,8 @@ def _word_classes(file: Path) -> dict[str, str]:
     return {word: f"class:{n}" for n, line in enumerate(lines) for word in line.split()}
 
 
-def _freeze(reader: _Reader, version: str, word_classes: Mapping[str, str]) -> KnowledgeBase:
+def _freeze(reader: _Reader, versions: tuple[str, str], word_classes: Mapping[str, str]) -> KnowledgeBase:
+    version, lexicon_version = versions
     sections = dict(reader.entries)
     cues = tuple(sections.pop("cues").values())
-    return KnowledgeBase(cues=cues, version=version, word_classes=word_classes, where=reader.where, **sections)
+    return KnowledgeBase(cues=cues, version=version, lexicon_version=lexicon_version, word_classes=word_classes, where=reader.where, **sections)

@@ -10,7 +10,7 @@ from expert import classifier, corpus, knowledge
 from expert.assertion import AssertionAnalyzer
 from expert.attributes import AttributeReader
 from expert.classifier import Model
-from expert.decision import decide
+from expert.decision import decide, with_second
 from expert.domain import OUT_OF_SCOPE, Answer, Attributes, Case, Decision, Evidence, Fact, Question, Score, TokenizedText
 from expert.errors import InputError
 from expert.inference import Engine
@@ -22,6 +22,8 @@ from expert.tokenizer import Tokenizer
 MAX_CHARACTERS = 10_000
 """Longest text that is read. Sudachi itself takes at most 49,149 bytes."""
 CANDIDATES = 3
+CLOSE = 0.25
+"""Score of the second scenario from which its urgent advice is given as well."""
 _REMEMBERED = 20_000
 _JAPANESE = re.compile(r"[\u3040-\u30ff\uff66-\uff9f々〆]")
 _HAN = re.compile(r"[\u3400-\u9fff]")
@@ -72,7 +74,7 @@ class Expert:
         """
         expert = cls(knowledge.load(rules))
         files = corpus.training_files(corpus_directory)
-        key = classifier.cache_key(corpus.fingerprint(files), expert.knowledge.version)
+        key = classifier.cache_key(corpus.fingerprint(files), expert.knowledge.lexicon_version)
         expert._model = classifier.cached(key, lambda: expert.train(files, key, on_training))
         return expert
 
@@ -128,6 +130,8 @@ class Expert:
         case = understood.case()
         decision = self.decide(case)
         scores = _revised(understood.scores, decision.scenario)
+        if _two_are_close(scores):
+            decision = self._decide_for_both(case, decision, scores[1].scenario)
         needs_review = bool(understood.unreadable) or scores[0].value < self.model.review_below
         return Answer(
             id=id,
@@ -149,12 +153,22 @@ class Expert:
         known = self._decisions.get(key)
         if known is None:
             scenario, firings = self.engine.infer(case)
-            known = decide(scenario, firings, self.knowledge, case.prefecture)
-            with self._lock:
-                if len(self._decisions) >= _REMEMBERED:
-                    self._decisions.clear()
-                self._decisions[key] = known
+            known = self._remember(key, decide(scenario, firings, self.knowledge, case.prefecture))
         return known
+
+    def _decide_for_both(self, case: Case, first: Decision, second: str) -> Decision:
+        other = replace(case, scenario=second)
+        key = (*case.signature(), second)
+        known = self._decisions.get(key)
+        if known is None:
+            known = self._remember(key, with_second(first, self.decide(other), self.knowledge))
+        return known
+
+    def _remember(self, key: tuple[object, ...], decision: Decision) -> Decision:
+        with self._lock:
+            if len(self._decisions) >= _REMEMBERED:
+                self._decisions.clear()
+            return self._decisions.setdefault(key, decision)
 
     def _questions(self, case: Case, decision: Decision) -> tuple[Question, ...]:
         priors = self.model.priors.get(decision.scenario, {})
@@ -218,6 +232,10 @@ def _understanding(
 ) -> Understanding:
     reason = unreadable(tokens.text)
     return Understanding(tokens, facts, *read, _out_of_scope_first(scores) if reason else scores, reason)
+
+
+def _two_are_close(scores: tuple[Score, ...]) -> bool:
+    return scores[1].value >= CLOSE and OUT_OF_SCOPE not in (scores[0].scenario, scores[1].scenario)
 
 
 def _out_of_scope_first(scores: tuple[Score, ...]) -> tuple[Score, ...]:

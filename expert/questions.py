@@ -12,8 +12,8 @@ _TRIED = 6
 METHOD = "payment_method"
 _WEIGHT = {"never": 3.0, "now": 4.0, "today": 2.0, "soon": 1.0}
 _DESK_WEIGHT = 1.0
-_FLOOR = 0.02
-"""Prior of a fact that no training example of the scenario states: worth asking only if nothing better is left."""
+_RARE, _DECISIVE = 0.02, 0.1
+"""Share of the examples of a scenario below which a fact is not asked for, and the least that is assumed of one that would change the scenario."""
 
 
 def ask_back(
@@ -21,20 +21,21 @@ def ask_back(
 ) -> tuple[Question, ...]:
     """At most five questions. `decide` gives the decision for a case; `priors` how often the scenario comes with a fact."""
     ranked: list[tuple[float, Question]] = []
+    decisive = knowledge.revising_facts.get(decision.scenario, frozenset())
+    priors = {f: max(priors.get(f, 0.0), _DECISIVE if f in decisive else 0.0) for f in knowledge.facts}
     for fact in _likeliest(case, knowledge, priors):
         changes, weight = _changes(decision, [decide(_with(case, fact, v)) for v in ("yes", "no")])
         if changes:
             question = Question(fact, knowledge.facts[fact].question, changes)
-            ranked.append((weight * max(priors.get(fact, 0.0), _FLOOR), question))
+            ranked.append((weight * priors[fact], question))
     ranked.sort(key=lambda row: -row[0])
-    worth = [question for value, question in ranked if value >= _FLOOR * 12]
-    return tuple([*_method(case, decision, knowledge, decide), *worth][:MOST])
+    return tuple([*_method(case, decision, knowledge, decide), *(question for _, question in ranked)][:MOST])
 
 
 def _likeliest(case: Case, knowledge: KnowledgeBase, priors: Mapping[str, float]) -> list[str]:
-    """The unknown facts that most often come with the scenario."""
-    unknown = [fact for fact in knowledge.facts if fact not in case.facts]
-    return sorted(unknown, key=lambda fact: -priors.get(fact, 0.0))[:_TRIED]
+    """The unknown facts that most often come with the scenario. One that hardly ever does would only frighten."""
+    unknown = [fact for fact in knowledge.facts if fact not in case.facts and priors[fact] >= _RARE]
+    return sorted(unknown, key=lambda fact: -priors[fact])[:_TRIED]
 
 
 def _with(case: Case, fact: str, value: str) -> Case:

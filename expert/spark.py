@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expert import knowledge
-from expert.batch.kernel import ANSWER, Kernel, Layout, answer_schema, output_names, output_schema
+from expert.batch.kernel import ANSWER, FORMULA, NUMBER, Kernel, Layout, answer_schema, output_names, output_schema
 from expert.errors import InputError
 from expert.pipeline import Expert
 
@@ -135,13 +135,26 @@ def _frame(session: Any, path: Path, request: "Request") -> Any:
 
 
 def _write(answered: Any, request: "Request", kind: str) -> None:
-    writer = answered.write.mode("overwrite" if request.force else "errorifexists")
+    frame = answered.select(ANSWER) if kind == "jsonl" else answered if kind == "parquet" else _harmless(answered)
+    writer = frame.write.mode("overwrite" if request.force else "errorifexists")
     if kind == "jsonl":
-        answered.select(ANSWER).write.mode("overwrite" if request.force else "errorifexists").text(str(request.output))
+        writer.text(str(request.output))
     elif kind == "parquet":
         writer.parquet(str(request.output))
     else:
         writer.csv(str(request.output), header=True, sep="\t" if kind == "tsv" else ",", escape='"')
+
+
+def _harmless(frame: Any) -> Any:
+    """Cells that a spreadsheet would run as a formula get an apostrophe, as in the CSV of the single process."""
+    from pyspark.sql import functions
+
+    def cell(name: str) -> Any:
+        column = functions.col(f"`{name}`")
+        runs = column.rlike(FORMULA) & ~column.rlike(NUMBER)
+        return functions.when(runs, functions.concat(functions.lit("'"), column)).otherwise(column).alias(name)
+
+    return frame.select(*(cell(name) if kind == "string" else f"`{name}`" for name, kind in frame.dtypes))
 
 
 def _summary(session: Any, request: "Request", kind: str, say: Any) -> int:

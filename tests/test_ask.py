@@ -90,6 +90,29 @@ def test_a_question_changes_what_it_says(expert: Expert) -> None:
         assert set(question.changes) <= (seen ^ before) | (before - set(ids(plans[0], "actions") + ids(plans[0], "desks"))) | before
 
 
+def test_a_question_that_would_only_frighten_is_not_asked(expert: Expert) -> None:
+    asked = {q.fact for q in expert.ask("銀行をかたるSMSのリンクを開いて、IDとパスワードを入れました").questions}
+    assert not asked & {"danger", "court_document", "intimate_images"}
+    assert "bank_codes_entered" in asked
+
+
+def test_two_close_scenarios_give_the_urgent_advice_of_both(expert: Expert) -> None:
+    from dataclasses import replace
+
+    from expert.domain import Score
+
+    understood = expert.understand("パソコンの画面に変なものが出ました")
+    scores = (Score("support_scam", 0.5), Score("ransomware", 0.4), Score("phishing", 0.1))
+    both = expert.answer(replace(understood, scores=scores))
+    alone = expert.answer(replace(understood, scores=(Score("support_scam", 0.9), Score("ransomware", 0.05))))
+    assert set(ids(alone, "actions")) < set(ids(both, "actions"))
+    assert "do_not_pay_ransom" in ids(both, "actions")
+    assert "ignore_claim" not in ids(both, "actions")
+    rules = {f.rule for f in both.decision.trace}
+    assert all(set(a.rules) <= rules for a in both.actions)
+    assert all(set(d.rules) <= rules for d in both.desks)
+
+
 def test_assumptions_override_the_text(expert: Expert) -> None:
     text = "通販で注文した服が届きません"
     assert "call_bank_freeze" not in ids(expert.ask(text), "actions")

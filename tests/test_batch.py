@@ -119,7 +119,7 @@ def inputs(folder: Path) -> list[Path]:
     sheet = book.active
     assert sheet is not None
     for row in [HEAD, *ROWS]:
-        sheet.append(row)
+        sheet.append(list(row))
     book.save(folder / "in.xlsx")
     pq.write_table(pa.table({name: [row[i] for row in ROWS] for i, name in enumerate(HEAD)}), folder / "in.parquet", row_group_size=2)
     lines = [json.dumps(dict(zip(HEAD, row, strict=True)), ensure_ascii=False) for row in ROWS]
@@ -297,7 +297,7 @@ def test_cp932_output_replaces_and_counts_what_it_does_not_have(tmp_path: Path, 
 
 
 def test_an_unknown_ending_is_refused(tmp_path: Path, expert: Expert) -> None:
-    with pytest.raises(InputError, match="名前の終わりを .jsonl、.ndjson、.csv"):
+    with pytest.raises(InputError, match=r"名前の終わりを \.jsonl、\.ndjson、\.csv"):
         batch(expert, inputs(tmp_path)[0], tmp_path / "out.docx")
 
 

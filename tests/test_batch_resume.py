@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +81,10 @@ def test_unfinished_work_is_neither_lost_nor_taken_by_accident(tmp_path: Path, e
 
 def test_a_kill_between_the_last_steps_is_no_loss(tmp_path: Path, expert: Expert, monkeypatch: pytest.MonkeyPatch) -> None:
     source, output = write(tmp_path / "in.csv", 10), tmp_path / "out.csv"
-    with monkeypatch.context() as patch, pytest.raises(PowerCut):
-        patch.setattr(Journal, "remove", _cut)
+    monkeypatch.setattr(Journal, "remove", _cut)
+    with pytest.raises(PowerCut):
         run(lambda: expert, Request((source,), output, SMALL))
+    monkeypatch.undo()
     assert output.exists()
     assert Journal(output).folder.exists()
     tally = run(lambda: expert, Request((source,), output, SMALL, resume=True))
@@ -150,8 +151,7 @@ def test_ctrl_c_stops_at_once_and_says_how_to_go_on(tmp_path: Path) -> None:
     for workers in ("1", "2"):
         arguments = [str(source), "-o", str(output), "--workers", workers, "--chunk-rows", "50", *(["--resume"] if workers == "2" else [])]
         with subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, start_new_session=True) as running:
-            chunks = len(list(Journal(output).folder.glob("*.arrow")))
-            _wait(lambda had=chunks: len(list(Journal(output).folder.glob("*.arrow"))) > had)
+            _wait_for_more_chunks(Journal(output).folder)
             os.killpg(running.pid, signal.SIGINT)
             _, told = running.communicate(timeout=30)
         assert running.returncode == 130
@@ -161,9 +161,9 @@ def test_ctrl_c_stops_at_once_and_says_how_to_go_on(tmp_path: Path) -> None:
         assert not output.exists()
 
 
-def _wait(ready: Callable[[], bool], seconds: float = 120) -> None:
-    until = time.monotonic() + seconds
-    while not ready():
+def _wait_for_more_chunks(folder: Path) -> None:
+    had, until = len(list(folder.glob("*.arrow"))), time.monotonic() + 120
+    while len(list(folder.glob("*.arrow"))) <= had:
         assert time.monotonic() < until
         time.sleep(0.02)
 

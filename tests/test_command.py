@@ -194,3 +194,10 @@ def test_help_is_japanese(command: list[str]) -> None:
     done = run(*command, "--help")
     assert done.returncode == 0
     assert any("\u3040" <= c <= "\u30ff" for c in done.stdout)
+
+
+def test_wrapping_counts_japanese_characters_as_two_and_keeps_closing_marks() -> None:
+    from expert.cli.ask import wrap
+
+    assert wrap("あいうえお。かきく", 10) == ["あいうえお。", "かきく"]
+    assert wrap("abcde", 10) == ["abcde"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 import pytest
 
@@ -80,3 +81,48 @@ def test_the_command_on_spark(expert: Expert, tmp_path: Path, kind: str) -> None
         run(lambda: expert, Request((source,), tmp_path / "one.jsonl"))
         single = [json.loads(line) for line in (tmp_path / "one.jsonl").read_text(encoding="utf-8").splitlines()]
         assert [a for a in lines if "error" not in a] == [a for a in single if "error" not in a]
+
+
+def test_five_thousand_rows_are_the_same_by_every_format_and_engine(spark: Any, expert: Expert, tmp_path: Path) -> None:
+    from expert.spark import answers
+
+    files = _five_thousand(tmp_path)
+    found = []
+    for source in files:
+        for workers in (1, 2):
+            output = tmp_path / f"{source.suffix[1:]}-{workers}.parquet"
+            run(lambda: expert, Request((source,), output, workers=workers))
+            found.append(pq.read_table(output).drop_columns(["id"]))
+    answers(spark.read.parquet(str(tmp_path / "in.parquet")).repartition(4)).write.parquet(str(tmp_path / "out"))
+    by_spark = pq.read_table(tmp_path / "out")
+    order = pa.compute.sort_indices(by_spark["id"].cast(pa.int64()))
+    found.append(by_spark.take(order).drop_columns(["id"]))
+    for table in found[1:]:
+        assert _blank(table) == _blank(found[0])
+
+
+def _blank(table: pa.Table) -> dict[str, list[Any]]:
+    """An empty cell is nothing in XLSX and an empty text elsewhere."""
+    return {name: [None if v == "" else v for v in table[name].to_pylist()] for name in table.column_names}
+
+
+def _five_thousand(folder: Path) -> list[Path]:
+    import csv
+
+    import xlsxwriter
+
+    from expert import corpus
+
+    known = [json.loads(line)["text"] for f in corpus.training_files() for line in f.read_text(encoding="utf-8").split("\n") if line]
+    texts = [t.encode("cp932", "ignore").decode("cp932").replace("\r", "") for t in known]
+    rows = [(str(i), "" if i % 500 == 7 else texts[i % len(texts)]) for i in range(5_000)]
+    with (folder / "in.csv").open("w", encoding="cp932", newline="") as stream:
+        csv.writer(stream).writerows([("id", "text"), *rows])
+    lines = (json.dumps({"id": i, "text": t}, ensure_ascii=False) + "\n" for i, t in rows)
+    (folder / "in.jsonl").write_text("".join(lines), encoding="utf-8")
+    pq.write_table(pa.table({"id": [i for i, _ in rows], "text": [t for _, t in rows]}), folder / "in.parquet")
+    with xlsxwriter.Workbook(str(folder / "in.xlsx"), {"strings_to_formulas": False}) as book:
+        sheet = book.add_worksheet()
+        for n, row in enumerate([("id", "text"), *rows]):
+            sheet.write_row(n, 0, row)
+    return [folder / f"in.{kind}" for kind in ("jsonl", "csv", "xlsx", "parquet")]

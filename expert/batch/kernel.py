@@ -18,6 +18,9 @@ ANSWER = "answer"
 SUFFIX = "_kakekomi"
 """Put after the name of an answer's column that the input has too."""
 LIST_SEPARATOR = ";"
+FORMULA = r"^[-=+@\t\r\n＝＋－＠]"
+"""Cells that a spreadsheet would run, unless they are a NUMBER; also read by Spark (Java's regular expressions)."""
+NUMBER = r"^[-+]?\d+(?:,\d{3})*(?:\.\d+)?$"
 
 _HEAD = (
     pa.field("scenario", pa.string()),

@@ -13,15 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xlsxwriter
 
-from expert.batch.kernel import ANSWER
+from expert.batch.kernel import ANSWER, FORMULA, NUMBER
 from expert.batch.tables import plain
 from expert.errors import InputError
 
 KINDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".xlsx": "xlsx", ".parquet": "parquet"}
 _ROW_GROUP = 20_000
 _SHEET_ROWS, _CELL_CHARACTERS = 1_048_576, 32_767
-_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
-_NUMBER = re.compile(r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?\Z")
+_FORMULA, _NUMBER = re.compile(FORMULA), re.compile(NUMBER)
 _CP932 = str.maketrans({"\u301c": "\uff5e", "\u2212": "\uff0d", "\u2016": "\u2225", "\u2014": "\u2015", "\u00a5": "\uffe5"})
 """Characters that cp932 knows by another code point."""
 _CREATED = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
@@ -88,7 +87,7 @@ class CsvWriter:
     def _cell(self, value: Any) -> str:
         if not isinstance(value, str):
             return plain(value) or ""
-        if value.startswith(_FORMULA) and not _NUMBER.match(value):
+        if _FORMULA.match(value) and not _NUMBER.match(value):
             self.notes["数式のように始まるセルの頭に「'」をつけました"] += 1
             value = "'" + value
         return value if value.isascii() or self._encoding.startswith("utf") else self._encodable(value)

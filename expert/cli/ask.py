@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -26,6 +27,7 @@ STYLES = {
     "source": "dim",
     "note": "italic",
 }
+_NEVER_FIRST = "、。,.)」』)]!?!?ー・"
 PROMPT = "何がありましたか。ふだんの言葉で書いてください。書き終わったら、何も書かずに Enter を押してください。"
 DONT_KNOW = ("", "わからない", "分からない", "わかりません", "分かりません", "?", "?", "不明")
 YES = ("はい", "y", "yes", "うん", "ええ", "はい。", "した", "しました")
@@ -132,8 +134,8 @@ def _value(fact: str, reply: str, expert: Any) -> str | None:
 
 def _changes(expert: Any, changes: Iterable[str]) -> str:
     actions, desks = expert.knowledge.actions, expert.knowledge.desks
-    names = [actions[c].text if c in actions else desks[c].name for c in changes if c in actions or c in desks]
-    return f"答えによって変わること: {'、'.join(n.rstrip('。') for n in names[:3])}{' など' if len(names) > 3 else ''}"
+    names = [actions[c].text.split("。")[0] if c in actions else desks[c].name for c in changes if c in actions or c in desks]
+    return f"(答えで変わること: {' / '.join(names[:2])}{' など' if len(names) > 2 else ''})"
 
 
 def _open_questions(answer: Answer) -> Iterable[explanation.Line]:
@@ -167,7 +169,22 @@ def _print_page(lines: Iterable[explanation.Line], plain: bool) -> None:
 
 
 def _print_wrapped(console: Console, line: str, style: str, indent: int) -> None:
-    """Wrap to the terminal by display width (Japanese characters are two wide), later lines under the first."""
-    body = Text(line.strip(), style=style)
-    for wrapped in body.wrap(console, max(20, console.width - indent - 1)) or [Text("")]:
-        console.print(Text(" " * indent) + wrapped)
+    """Wrap to the terminal, later lines under the first."""
+    for part in wrap(line.strip(), max(20, console.width - indent - 1)):
+        console.print(Text(" " * indent + part, style=style), no_wrap=True, overflow="ignore", crop=False)
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Lines of at most `width` cells (a Japanese character takes two), none of which begins with a closing mark.
+
+    rich would break Japanese only at blanks.
+    """
+    lines, line, used = [], "", 0
+    for char in text:
+        cells = cell_len(char)
+        if used + cells > width and char not in _NEVER_FIRST:
+            lines.append(line)
+            line, used = "", 0
+        line += char
+        used += cells
+    return [*lines, line]

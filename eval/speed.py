@@ -1,0 +1,358 @@
+"""Speed and memory, measured side by side in one run: machines are noisy, so what counts are ratios and medians.
+
+python eval/speed.py [--million] [--only SECTION …] [--ginza-python PYTHON]   writes eval/README.md between the markers
+"""
+
+import argparse
+import csv
+import datetime
+import json
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from sudachipy import Dictionary, SplitMode
+
+from expert import classifier, explanation
+from expert.batch.kernel import Kernel, Layout
+from expert.batch.runner import Listener, Request, run
+from expert.batch.sources import Options
+from expert.pipeline import Expert
+
+ROOT = Path(__file__).parent.parent
+BEGIN, END = "<!-- speed -->", "<!-- /speed -->"
+ROUNDS = 7
+Rows = list[tuple[str, str]]
+Section = Callable[[Expert, list[str], argparse.Namespace], Rows]
+
+
+def corpus_texts() -> list[str]:
+    files = sorted((ROOT / "corpus" / "train").glob("*.jsonl"))
+    texts = [json.loads(line)["text"] for file in files for line in file.read_text(encoding="utf-8").split("\n") if line.strip()]
+    random.Random(0).shuffle(texts)
+    return texts
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def process_seconds(code: str, *arguments: str) -> float:
+    return seconds(lambda: subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True))
+
+
+def resident(pids: Sequence[int] = ()) -> float:
+    """Megabytes in memory of this process, or of the given ones together."""
+    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids or [os.getpid()])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def children() -> list[int]:
+    return [int(p) for p in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+
+
+# ---- one case -------------------------------------------------------------------------------------------------------
+
+
+def cold(_: Expert, texts: list[str], __: argparse.Namespace) -> Rows:
+    """A new process that answers, against one that only imports; alternating."""
+    ask = "from expert.cli import main; main()"
+    process_seconds(ask, "ask", "--json", texts[0])
+    pairs = [(process_seconds("import sklearn, sudachipy"), process_seconds(ask, "ask", "--json", texts[0])) for _ in range(ROUNDS)]
+    bare, asked = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratio = statistics.median(b / a for a, b in pairs)
+    return [
+        ("`import sklearn, sudachipy`, nothing else", f"{bare:.2f} s"),
+        ("`kakekomi ask --json`, cold", f"{asked:.2f} s"),
+        ("ratio (target: at most 2)", f"{ratio:.2f}"),
+    ]
+
+
+def warm(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
+    """Complaints of about 100 characters, questions included, no remembered decision helping."""
+    chosen = [t for t in texts if 90 <= len(t) <= 110][:300]
+    times = []
+    for text in chosen:
+        expert._decisions.clear()
+        times.append(1000 * seconds(partial(expert.ask, text)))
+    ordered = sorted(times)
+    return [
+        (
+            f"one warm complaint of 90 to 110 characters with questions, median of {len(chosen)} (target: under 10 ms)",
+            f"{ordered[len(ordered) // 2]:.2f} ms",
+        ),
+        ("the same, 95th percentile", f"{ordered[len(ordered) * 95 // 100]:.2f} ms"),
+    ]
+
+
+# ---- many cases -----------------------------------------------------------------------------------------------------
+
+
+def throughput(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
+    """The kernel on one core against Sudachi alone, round by round over the same texts."""
+    sudachi = Dictionary(dict="core").tokenizer(mode=SplitMode.C)
+    batches = [pa.RecordBatch.from_pydict({"id": [str(i) for i in range(len(b))], "text": b}) for b in _cut(texts[:3000], 1000)]
+    kernels = [Kernel(expert, Layout(id="id", json=json)) for json in (False, True)]
+    works: list[Callable[[], object]] = [
+        lambda: [list(sudachi.tokenize(t)) for t in texts[:3000]],
+        lambda: [expert.tokenizer.tokenize(t) for t in texts[:3000]],
+        *(partial(_all, kernel, batches) for kernel in kernels),
+    ]
+    for work in works:
+        work()
+    rounds = [[seconds(work) for work in works] for _ in range(ROUNDS)]
+    alone, tokens, table, lines = (3000 / statistics.median(r[i] for r in rounds) for i in range(4))
+    share = [statistics.median(r[0] / r[i] for r in rounds) for i in range(4)]
+    length = statistics.mean(map(len, texts[:3000]))
+    return [
+        (f"Sudachi alone (mode C, all fields), texts of {length:.0f} characters", f"{alone:,.0f} texts/s"),
+        ("this project's tokenizer (folding, offsets, only the fields that are read)", f"{tokens:,.0f} texts/s, {share[1]:.2f} of Sudachi"),
+        ("batch kernel on one core, table columns (target: at least 0.5 of Sudachi)", f"{table:,.0f} rows/s, **{share[2]:.2f} of Sudachi**"),
+        ("batch kernel on one core, with JSON answers", f"{lines:,.0f} rows/s, {share[3]:.2f} of Sudachi"),
+    ]
+
+
+def _all(kernel: Kernel, batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    return [kernel(batch) for batch in batches]
+
+
+def _cut(texts: Sequence[str], size: int) -> Iterator[list[str]]:
+    for start in range(0, len(texts), size):
+        yield list(texts[start : start + size])
+
+
+def profile(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
+    """Each step over all texts, the results of one being the input of the next; the decisions are remembered from a first pass."""
+    e, some = expert, texts[:3000]
+    kernel = Kernel(e, Layout(id="id"))
+    batches = [pa.RecordBatch.from_pydict({"id": ["x"] * len(b), "text": b}) for b in _cut(some, 1000)]
+    total = seconds(lambda: [kernel(b) for b in batches])
+    spent: dict[str, float] = {}
+
+    def step(name: str, work: Callable[[], Any]) -> Any:
+        start = time.perf_counter()
+        result = work()
+        spent[name] = time.perf_counter() - start
+        return result
+
+    tokens = step("tokens (Sudachi, folding)", lambda: [e.tokenizer.tokenize(t) for t in some])
+    mentions = step("matcher", lambda: [e.matcher.match(t) for t in tokens])
+    pairs = list(zip(mentions, tokens, strict=True))
+    facts = step("assertion", lambda: [e.assertion.determine(m, t) for m, t in pairs])
+    step("attributes", lambda: [e.attributes.read(t, m, f) for (m, t), f in zip(pairs, facts, strict=True)])
+    known = e.knowledge.word_classes
+    found = step("features", lambda: [classifier.features(t, m, f, known) for (m, t), f in zip(pairs, facts, strict=True)])
+    step("classifier", lambda: [e.model.score(found[i : i + 1000]) for i in range(0, len(found), 1000)])
+    understood = e.understand_all(some)
+    answers = step("rules (remembered) and answer", lambda: [e.answer(u, questions=False) for u in understood])
+    encoder = explanation.Encoder()
+    list(map(encoder.encode, answers))
+    step("JSON (only for JSONL)", lambda: list(map(encoder.encode, answers)))
+    whole = sum(spent.values())
+    rows = [(f"… {name}", f"{1e6 * s / len(some):.0f} µs a text, {s / whole:.0%}") for name, s in spent.items()]
+    return [("kernel as a whole, table columns", f"{1e6 * total / len(some):.0f} µs a text"), *rows]
+
+
+def memory(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
+    """100,000 cases through one Expert in one process."""
+    marks = []
+    for i in range(100_000):
+        expert.ask(_perturbed(texts, i), questions=False)
+        if i + 1 in (20_000, 60_000, 100_000):
+            marks.append(resident())
+    return [("memory after 20,000 / 60,000 / 100,000 cases in one process", " / ".join(f"{m:.0f} MB" for m in marks))]
+
+
+def _perturbed(texts: Sequence[str], i: int) -> str:
+    """A corpus text that has not occurred before: another sum, and the first sentence of another text behind it."""
+    drawn = random.Random(i)
+    text, other = drawn.choice(texts), drawn.choice(texts)
+    return f"{text}{other.split('。')[0][:30]}。{drawn.randrange(1, 999)}日前、{drawn.randrange(1, 900)}千円。"
+
+
+def _file(folder: Path, texts: list[str], rows: int) -> Path:
+    file = folder / "in.csv"
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        out = csv.writer(stream)
+        out.writerow(["番号", "受付日", "相談内容"])
+        out.writerows((i, f"2025-{i % 12 + 1:02}-01", _perturbed(texts, i)) for i in range(rows))
+    return file
+
+
+def workers(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
+    """The whole batch with one and two processes, alternating; the rate counts from the first finished chunks on."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = _file(Path(folder), texts, 12_000)
+        rates: list[list[float]] = [[], []]
+        for _round in range(3):
+            for i in (0, 1):
+                rates[i].append(_steady_rate(expert, source, i + 1))
+    one, two = map(statistics.median, rates)
+    ratio = statistics.median(b / a for a, b in zip(*rates, strict=True))
+    return [
+        ("whole `batch`, CSV to CSV, one process", f"{one:,.0f} rows/s"),
+        (f"two workers ({os.cpu_count()} cores; target: at least 1.7 times)", f"{two:,.0f} rows/s, **{ratio:.2f} times**"),
+    ]
+
+
+def _steady_rate(expert: Expert, source: Path, workers: int) -> float:
+    times: list[tuple[float, int]] = []
+    listener = Listener(answered=lambda rows: times.append((time.perf_counter(), rows)))
+    output = source.with_name("out.csv")
+    run(lambda: expert, Request((source,), output, Options(chunk_rows=500), workers=workers, force=True), listener)
+    counted = times[4:]
+    return sum(rows for _, rows in counted) / (counted[-1][0] - times[3][0])
+
+
+def million(expert: Expert, texts: list[str], given: argparse.Namespace) -> Rows:
+    """A file of a million rows; only with --million."""
+    if not given.million:
+        return []
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        source = _file(Path(folder), texts, given.rows)
+        marks: list[tuple[int, float, float]] = []
+        done = [0]
+
+        def answered(rows: int) -> None:
+            done[0] += rows
+            if done[0] % (given.rows // 10) == 0:
+                marks.append((done[0], time.perf_counter(), resident([os.getpid(), *children()])))
+
+        start = time.perf_counter()
+        output = Path(folder) / "out.parquet"
+        tally = run(lambda: expert, Request((source,), output, workers=given.workers), Listener(answered=answered))
+        whole = time.perf_counter() - start
+        rates = [(b[0] - a[0]) / (b[1] - a[1]) for a, b in pairwise(marks)]
+    return [
+        (
+            f"{tally.rows:,} rows ({datetime.date.today().isoformat()}), CSV to Parquet, {given.workers} workers",
+            f"{whole / 60:.1f} min ({tally.rows / whole:,.0f} rows/s)",
+        ),
+        ("rate of each tenth from the second on", " ".join(f"{r:,.0f}" for r in rates) + " rows/s"),
+        ("memory of all processes after one, five and ten tenths", " / ".join(f"{marks[i][2]:.0f} MB" for i in (0, 4, 9))),
+        ("growth from the second tenth on (target: under 50 MB)", f"**{marks[9][2] - marks[1][2]:+.0f} MB**"),
+    ]
+
+
+# ---- peers ----------------------------------------------------------------------------------------------------------
+
+_GINZA = """
+import json, sys, time, warnings
+warnings.filterwarnings("ignore")
+import spacy
+from sudachipy import Dictionary, SplitMode
+texts = json.load(sys.stdin)
+nlp, sudachi = spacy.load("ja_ginza"), Dictionary(dict="core").create(mode=SplitMode.C)
+out = []
+for work in (lambda: list(nlp.pipe(texts)), lambda: [list(sudachi.tokenize(t)) for t in texts]):
+    work()
+    start = time.perf_counter(); work(); out.append(len(texts) / (time.perf_counter() - start))
+print(json.dumps(out))
+"""
+
+
+def ginza(expert: Expert, texts: list[str], given: argparse.Namespace) -> Rows:
+    """GiNZA's pipeline alone, in its own process, with Sudachi beside it and this project right after."""
+    some = texts[:200]
+    done = subprocess.run([given.ginza_python, "-c", _GINZA], input=json.dumps(some), capture_output=True, text=True, check=False)
+    if done.returncode:
+        return [("GiNZA", "not installed (`pip install 'kakekomi[eval]'`)")]
+    rate, alone = json.loads(done.stdout.splitlines()[-1])
+    own = len(some) / statistics.median(seconds(lambda: [expert.ask(t, questions=False) for t in some]) for _ in range(3))
+    return [
+        ("GiNZA's pipeline alone (ja_ginza, no advice)", f"{rate:,.0f} texts/s ({rate / alone:.3f} of Sudachi in that process)"),
+        ("kakekomi, one text at a time, same texts", f"{own:,.0f} texts/s, {own / rate:.0f} times GiNZA"),
+    ]
+
+
+def clips_peer(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
+    """CLIPS with the same rules on the same facts; both must fire the same rules."""
+    try:
+        from eval.clips_rules import Clips
+    except ImportError:
+        return [("CLIPS", "not installed (`pip install clipspy`)")]
+    cases = list({c.signature(): c for c in (u.case() for u in expert.understand_all(texts[:3000]))}.values())
+    peer = Clips(expert.knowledge)
+    same = sum(set(peer.infer(c)) == {f.rule for f in expert.engine.infer(c)[1]} for c in cases)
+    rounds = [[seconds(partial(_each, infer, cases)) for infer in (peer.infer, expert.engine.infer)] for _ in range(3)]
+    theirs, ours = (len(cases) / statistics.median(r[i] for r in rounds) for i in (0, 1))
+    return [
+        (f"CLIPS (clipspy), {len(cases)} different cases, {len(expert.knowledge.rules)} rules", f"{theirs:,.0f} cases/s"),
+        ("durable_rules as used here, same cases, nothing remembered", f"{ours:,.0f} cases/s, {ours / theirs:.2f} of CLIPS"),
+        ("cases in which both fire the same rules", f"{same} of {len(cases)}"),
+    ]
+
+
+def _each(infer: Callable[[Any], object], cases: Sequence[Any]) -> None:
+    for case in cases:
+        infer(case)
+
+
+# ---- the page -------------------------------------------------------------------------------------------------------
+
+SECTIONS: dict[str, tuple[str, Section]] = {
+    "cold": ("Cold start", cold),
+    "warm": ("One warm complaint", warm),
+    "throughput": ("Throughput", throughput),
+    "profile": ("Where the time goes", profile),
+    "workers": ("Two workers", workers),
+    "ginza": ("Peer: GiNZA", ginza),
+    "clips": ("Peer: CLIPS", clips_peer),
+    "memory": ("Memory", memory),
+    "million": ("A million rows", million),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--million", action="store_true", help="also the file of a million rows")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of that file")
+    parser.add_argument("--workers", type=int, default=2, help="processes for it")
+    parser.add_argument("--folder", type=Path, help="where that file may lie (some 3 GB)")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, help="these sections alone; nothing is written")
+    parser.add_argument("--ginza-python", default=sys.executable, help="a Python that has ginza and ja_ginza")
+    given = parser.parse_args()
+    expert, texts = Expert.load(), corpus_texts()
+    parts = [_head(expert)]
+    for name, (title, section) in SECTIONS.items():
+        if (given.only is None or name in given.only) and (rows := section(expert, texts, given)):
+            parts.append("\n".join([f"### {title}", "", "| | |", "| --- | ---: |", *(f"| {a} | {b} |" for a, b in rows)]))
+            print(parts[-1] + "\n", flush=True)
+    if given.only is None:
+        _write("\n\n".join(parts), keep=not given.million)
+
+
+def _head(expert: Expert) -> str:
+    when = datetime.date.today().isoformat()
+    python = f"Python {platform.python_version()}, {os.cpu_count()} cores of {platform.machine()}"
+    return f"Measured on {when} by `make bench` ({python}; knowledge {expert.versions['knowledge']}). Ratios are medians over rounds of one run."
+
+
+def _write(text: str, *, keep: bool) -> None:
+    """Between the markers, which are added at the end of the page where they are missing. `keep` the last million rows: they take an hour."""
+    page = ROOT / "eval" / "README.md"
+    before = page.read_text(encoding="utf-8")
+    if BEGIN not in before:
+        before = f"{before.rstrip()}\n\n## Speed\n\n{BEGIN}\n{END}\n"
+    head, rest = before.split(BEGIN, 1)
+    old, tail = rest.split(END, 1)
+    kept = [part for part in old.split("\n\n### ") if keep and part.startswith(SECTIONS["million"][0])]
+    text = "\n\n### ".join([text, *(part.strip() for part in kept)])
+    page.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
