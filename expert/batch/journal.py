@@ -28,7 +28,7 @@ MEANINGS = {
     "input": "入力の中身",
     "knowledge": "知識(rules/)",
     "model": "学習した模型",
-    "program": "kakekomi の版",
+    "program": "kakekomi の版(プログラム)",
     "options": "オプション",
     "kind": "出力の形式",
 }

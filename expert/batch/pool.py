@@ -1,6 +1,7 @@
 """Chunks through the kernel: in this process, or in several. Results come in the order of the chunks."""
 
 import contextlib
+import hashlib
 import multiprocessing
 import os
 import signal
@@ -9,7 +10,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -28,6 +31,13 @@ class Job:
     layout: Layout
     samples: int
     versions: Mapping[str, str]
+
+
+def versions(expert: Expert) -> dict[str, str]:
+    """Everything that answers depend on: knowledge, model, and the code itself (a checkout changes without a new version)."""
+    files = sorted(Path(__file__).parent.parent.rglob("*.py"))
+    code = hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
+    return {**expert.versions, "program": f"{version('kakekomi')}+{code}"}
 
 
 class Work:
@@ -57,8 +67,6 @@ class Work:
 
 
 def _handing_on(layout: Layout, names: Iterable[str]) -> Layout:
-    from dataclasses import replace
-
     return replace(layout, drop=tuple(n for n in layout.drop if n not in names))
 
 
@@ -117,8 +125,8 @@ _here: dict[str, Work] = {}
 def _start(job: Job) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     expert = Expert.load()
-    if dict(expert.versions) != dict(job.versions):
-        raise RuntimeError("rules or model changed since the parent process started")
+    if versions(expert) != dict(job.versions):
+        raise RuntimeError("rules, corpus or code changed since the parent process started")
     _here["work"] = Work(expert, job)
 
 

@@ -5,7 +5,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +103,7 @@ class _Run:
         self._request, self._listener, self._journal, self._kind = request, listener, journal, kind
         self._source = self._open()
         self._expert = load()
+        self._versions = pool.versions(self._expert)
         self._layout = self._source.layout(json=kind == "jsonl", mask=request.mask)
         self._rows = 0
         self._chunks = 0
@@ -143,8 +143,7 @@ class _Run:
         options = (request.reading, request.mask, request.output_encoding, request.samples, self._source.roles)
         return {
             "input": self._source.fingerprint,
-            **self._expert.versions,
-            "program": version("kakekomi"),
+            **self._versions,
             "options": hashlib.sha256(repr(options).encode()).hexdigest(),
             "kind": self._kind,
         }
@@ -161,7 +160,7 @@ class _Run:
 
     def _answer(self) -> None:
         self._listener.start(self._source.rows, 0)
-        job = pool.Job(self._layout, self._request.samples, dict(self._expert.versions))
+        job = pool.Job(self._layout, self._request.samples, self._versions)
         todo = self._todo()
         workers = self._request.workers
         done = pool.in_workers(job, workers, todo) if workers > 1 else pool.in_process(pool.Work(self._expert, job), todo)

@@ -1,0 +1,93 @@
+"""Sums, ways of payment, place, device and time: one sentence a line."""
+
+import pytest
+
+from expert import knowledge
+from expert.assertion import AssertionAnalyzer
+from expert.attributes import AttributeReader
+from expert.domain import Attributes
+from expert.matcher import Matcher
+from expert.tokenizer import Tokenizer
+
+KNOWLEDGE = knowledge.load()
+SECTIONS = (KNOWLEDGE.signs, KNOWLEDGE.methods, KNOWLEDGE.devices, KNOWLEDGE.elapsed, KNOWLEDGE.prefectures)
+MATCHER = Matcher([*(c for f in KNOWLEDGE.facts.values() for c in f.concepts), *(c for s in SECTIONS for c in s.values())])
+TOKENIZER, READER = Tokenizer(), AttributeReader(KNOWLEDGE)
+ANALYZER = AssertionAnalyzer(KNOWLEDGE.facts, KNOWLEDGE.cues)
+
+
+def read(sentence: str) -> Attributes:
+    text = TOKENIZER.tokenize(sentence)
+    mentions = MATCHER.match(text)
+    return READER.read(text, mentions, ANALYZER.determine(mentions, text))[0]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "yen"),
+    [
+        ("3万円払った", 30_000),
+        ("三万円払った", 30_000),
+        ("30,000円払った", 30_000),
+        ("3万5千円払った", 35_000),
+        ("１．５万円払った", 15_000),
+        ("9万8千円の請求が来た", 98_000),
+        ("百万円を振り込んだ", 1_000_000),
+        ("12万振り込んでもうた", 120_000),
+        ("9万円請求されて、2万円だけ振り込みました", 20_000),
+        ("数万円です", None),
+        ("3人に言われた", None),
+        ("1万人が被害にあった", None),
+    ],
+)
+def test_amount(sentence: str, yen: int | None) -> None:
+    assert read(sentence).amount_jpy == yen
+
+
+@pytest.mark.parametrize(
+    ("sentence", "method"),
+    [
+        ("口座に振り込んだ", "bank_transfer"),
+        ("ATMで送金しました", "bank_transfer"),
+        ("クレジットカードで払った", "credit_card"),
+        ("コンビニでAppleのギフトカードを買って番号を伝えた", "prepaid"),
+        ("コンビニ払いで支払った", "convenience_store"),
+        ("PayPayで送った", "qr_payment"),
+        ("ビットコインで払った", "crypto"),
+        ("現金を手渡した", "cash"),
+        ("キャリア決済で払った", "carrier_billing"),
+    ],
+)
+def test_payment_method(sentence: str, method: str) -> None:
+    assert method in read(sentence).payment_method
+
+
+@pytest.mark.parametrize(
+    ("sentence", "prefecture"),
+    [
+        ("青森県に住んでいます", "02"),
+        ("都内在住です", "13"),
+        ("東京都港区の会社員です", "13"),
+        ("京都府に住む母が", "26"),
+        ("名古屋市の70代です", "23"),
+        ("さいたま市で一人暮らしです", "11"),
+        ("大阪府警を名乗る電話がありました", None),
+        ("東京地裁から書類が来た", None),
+        ("埼玉で引き出されていた", None),
+    ],
+)
+def test_prefecture(sentence: str, prefecture: str | None) -> None:
+    assert read(sentence).prefecture == prefecture
+
+
+@pytest.mark.parametrize(
+    ("sentence", "device", "elapsed"),
+    [
+        ("昨日パソコンに警告が出ました", "pc", "昨日"),
+        ("3日前にスマホにSMSが来た", "smartphone", "3日前"),
+        ("先週、ｉＰｈｏｎｅに", "smartphone", "先週"),
+        ("困っています", None, None),
+    ],
+)
+def test_device_and_time(sentence: str, device: str | None, elapsed: str | None) -> None:
+    attributes = read(sentence)
+    assert (attributes.device, attributes.elapsed) == (device, elapsed)
