@@ -24,6 +24,8 @@ from typing import Any
 import pyarrow as pa
 from sudachipy import Dictionary, SplitMode
 
+from eval import peers
+from eval.peers import Rows, seconds
 from expert import classifier, explanation
 from expert.batch.kernel import Kernel, Layout
 from expert.batch.runner import Listener, Request, run
@@ -33,7 +35,6 @@ from expert.pipeline import Expert
 ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- speed -->", "<!-- /speed -->"
 ROUNDS = 7
-Rows = list[tuple[str, str]]
 Section = Callable[[Expert, list[str], argparse.Namespace], Rows]
 
 
@@ -42,12 +43,6 @@ def corpus_texts() -> list[str]:
     texts = [json.loads(line)["text"] for file in files for line in file.read_text(encoding="utf-8").split("\n") if line.strip()]
     random.Random(0).shuffle(texts)
     return texts
-
-
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def process_seconds(code: str, *arguments: str) -> float:
@@ -247,60 +242,6 @@ def million(expert: Expert, texts: list[str], given: argparse.Namespace) -> Rows
     ]
 
 
-# ---- peers ----------------------------------------------------------------------------------------------------------
-
-_GINZA = """
-import json, sys, time, warnings
-warnings.filterwarnings("ignore")
-import spacy
-from sudachipy import Dictionary, SplitMode
-texts = json.load(sys.stdin)
-nlp, sudachi = spacy.load("ja_ginza"), Dictionary(dict="core").create(mode=SplitMode.C)
-out = []
-for work in (lambda: list(nlp.pipe(texts)), lambda: [list(sudachi.tokenize(t)) for t in texts]):
-    work()
-    start = time.perf_counter(); work(); out.append(len(texts) / (time.perf_counter() - start))
-print(json.dumps(out))
-"""
-
-
-def ginza(expert: Expert, texts: list[str], given: argparse.Namespace) -> Rows:
-    """GiNZA's pipeline alone, in its own process, with Sudachi beside it and this project right after."""
-    some = texts[:200]
-    done = subprocess.run([given.ginza_python, "-c", _GINZA], input=json.dumps(some), capture_output=True, text=True, check=False)
-    if done.returncode:
-        return [("GiNZA", "not installed (`pip install 'kakekomi[eval]'`)")]
-    rate, alone = json.loads(done.stdout.splitlines()[-1])
-    own = len(some) / statistics.median(seconds(lambda: [expert.ask(t, questions=False) for t in some]) for _ in range(3))
-    return [
-        ("GiNZA's pipeline alone (ja_ginza, no advice)", f"{rate:,.0f} texts/s ({rate / alone:.3f} of Sudachi in that process)"),
-        ("kakekomi, one text at a time, same texts", f"{own:,.0f} texts/s, {own / rate:.0f} times GiNZA"),
-    ]
-
-
-def clips_peer(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
-    """CLIPS with the same rules on the same facts; both must fire the same rules."""
-    try:
-        from eval.clips_rules import Clips
-    except ImportError:
-        return [("CLIPS", "not installed (`pip install clipspy`)")]
-    cases = list({c.signature(): c for c in (u.case() for u in expert.understand_all(texts[:3000]))}.values())
-    peer = Clips(expert.knowledge)
-    same = sum(set(peer.infer(c)) == {f.rule for f in expert.engine.infer(c)[1]} for c in cases)
-    rounds = [[seconds(partial(_each, infer, cases)) for infer in (peer.infer, expert.engine.infer)] for _ in range(3)]
-    theirs, ours = (len(cases) / statistics.median(r[i] for r in rounds) for i in (0, 1))
-    return [
-        (f"CLIPS (clipspy), {len(cases)} different cases, {len(expert.knowledge.rules)} rules", f"{theirs:,.0f} cases/s"),
-        ("durable_rules as used here, same cases, nothing remembered", f"{ours:,.0f} cases/s, {ours / theirs:.2f} of CLIPS"),
-        ("cases in which both fire the same rules", f"{same} of {len(cases)}"),
-    ]
-
-
-def _each(infer: Callable[[Any], object], cases: Sequence[Any]) -> None:
-    for case in cases:
-        infer(case)
-
-
 # ---- the page -------------------------------------------------------------------------------------------------------
 
 SECTIONS: dict[str, tuple[str, Section]] = {
@@ -309,8 +250,8 @@ SECTIONS: dict[str, tuple[str, Section]] = {
     "throughput": ("Throughput", throughput),
     "profile": ("Where the time goes", profile),
     "workers": ("Two workers", workers),
-    "ginza": ("Peer: GiNZA", ginza),
-    "clips": ("Peer: CLIPS", clips_peer),
+    "ginza": ("Peer: GiNZA", peers.ginza),
+    "clips": ("Peer: CLIPS", peers.clips),
     "memory": ("Memory", memory),
     "million": ("A million rows", million),
 }

@@ -10,7 +10,33 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?\Z")
 _ELSEWHERE = re.compile(
     r"(?:県警|府警|警|地裁|地方裁判|簡裁|簡易裁判|支店|の(?:店|会社|倉庫|業者|住所|法人|ATM|コンビニ)|市内の(?:店|会社)|で(?:引き|おろ|使|買))"
 )
-_COUNTERS = frozenset("人 名 件 回 個 台 枚 年 歩 本 冊 通 社 校 キロ ポイント 種類 ドル ユーロ ウォン 元 フォロワー 再生".split())
+_COUNTERS = frozenset(
+    [
+        "人",
+        "名",
+        "件",
+        "回",
+        "個",
+        "台",
+        "枚",
+        "年",
+        "歩",
+        "本",
+        "冊",
+        "通",
+        "社",
+        "校",
+        "キロ",
+        "ポイント",
+        "種類",
+        "ドル",
+        "ユーロ",
+        "ウォン",
+        "元",
+        "フォロワー",
+        "再生",
+    ]
+)
 _LARGEST = 10**12
 _KINDS = ("methods", "signs", "devices", "elapsed", "prefectures")
 
@@ -55,7 +81,7 @@ def _amount(text: TokenizedText, paid: Fact | None) -> int | None:
 def _sums(text: TokenizedText) -> Iterable[tuple[int, int]]:
     following = [*text.lemmas[1:], ""]
     for i, number in enumerate(text.lemmas):
-        if not _NUMBER.match(number):
+        if not (number[:1].isdigit() and _NUMBER.match(number)):
             continue
         in_yen = following[i] == "円" or (text.normal[text.ends[i] - 1] in "万千" and following[i] not in _COUNTERS)
         value = round(float(number))

@@ -1,5 +1,6 @@
 """Text -> `TokenizedText`: folding with offsets kept, and Sudachi's morphemes (mode C)."""
 
+import re
 import threading
 import unicodedata
 from functools import cache
@@ -13,6 +14,8 @@ FIELDS = {"normalized_form", "pos"}
 """What Sudachi has to look up; a field left out gives wrong answers in silence, so a test compares with all fields."""
 
 _KEPT = "…"  # NFKC would make three full stops of it, which end a sentence
+_ODD = re.compile(r"[\s…]|[^\u3000-\u30ff\u3400-\u9fff\uff00-\uffef!-~]")  # what Sudachi may make zero-length or blank tokens of
+_BLANKS = re.compile(r"[ \t\u3000]+")
 _BLANK = frozenset((" ", "\n", "\t", "\u3000", ""))
 IMPERATIVE, VOLITIONAL, CONDITIONAL, TERMINAL, CONTINUATIVE, OTHER_FORM = 1, 2, 3, 4, 5, 0
 _FORMS = {
@@ -41,7 +44,7 @@ class Tokenizer:
         starts = [m.begin() for m in morphemes]
         ends = [*starts[1:], len(normal)][: len(starts)]
         kinds = [m.part_of_speech_id() for m in morphemes]
-        if len(set(starts)) < len(starts) or not _BLANK.isdisjoint(lemmas):  # zero-length morphemes (…) and blanks are no tokens
+        if _ODD.search(normal):  # zero-length morphemes (…) and blanks are no tokens
             kept = [i for i, lemma in enumerate(lemmas) if starts[i] < ends[i] and lemma not in _BLANK]
             lemmas, starts, ends, kinds = ([column[i] for i in kept] for column in (lemmas, starts, ends, kinds))
         return TokenizedText(text, normal, origin, lemmas, starts, ends, kinds, self._form)
@@ -68,6 +71,8 @@ def fold(text: str) -> tuple[str, tuple[int, ...] | None]:
     """
     if not _has_blank(text) and not any(map(_is_troublesome, set(text))):
         return _nfkc(text), None
+    if not any(map(_is_troublesome, set(text) - _BLANK)):
+        return _without_blanks(text)
     out: list[str] = []
     origin: list[int] = []
     for start, cluster in _clusters(text):
@@ -76,6 +81,20 @@ def fold(text: str) -> tuple[str, tuple[int, ...] | None]:
             origin.append(start)
     origin.append(len(text))
     return "".join(out), tuple(origin)
+
+
+def _without_blanks(text: str) -> tuple[str, tuple[int, ...]]:
+    """For a text in which blanks alone are in the way: quicker than character by character."""
+    parts: list[str] = []
+    origin: list[int] = []
+    done = 0
+    for found in _BLANKS.finditer(text):
+        between_japanese = _is_wide(text[found.start() - 1 : found.start()]) and _is_wide(text[found.end() : found.end() + 1])
+        parts += [text[done : found.start()], "" if between_japanese else " "]
+        origin += [*range(done, found.start()), *([] if between_japanese else [found.start()])]
+        done = found.end()
+    parts.append(text[done:])
+    return _nfkc("".join(parts)), (*origin, *range(done, len(text) + 1))
 
 
 def _folded(cluster: str, text: str, start: int, out: list[str]) -> str:

@@ -17,6 +17,7 @@ from expert.batch.columns import Wanted
 from expert.batch.kernel import Kernel, Layout
 from expert.batch.runner import Listener, Request, run
 from expert.batch.sources import Options
+from expert.batch.tables import plain
 from expert.batch.tally import Tally
 from expert.errors import InputError
 from expert.pipeline import Expert
@@ -150,7 +151,7 @@ def _cells(file: Path) -> list[list[str]]:
     else:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             found = list(csv.reader(stream, delimiter="\t" if file.suffix == ".tsv" else ","))
-    return [["" if c is None else str(c).lower() if isinstance(c, bool) else str(c) for c in row] for row in found]
+    return [[plain(c) or "" for c in row] for row in found]
 
 
 def test_jsonl_holds_the_published_answers(tmp_path: Path, expert: Expert) -> None:

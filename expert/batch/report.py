@@ -109,12 +109,12 @@ def _bars(counts: Mapping[str, int], names: Mapping[str, str], marked: Mapping[s
     """Bars lying, the longest first; the share `marked` of each in another colour."""
     rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     most = max(counts.values(), default=0)
-    parts = [_bar(i, names.get(key, key), n, (marked or {}).get(key, 0), _BAR / most) for i, (key, n) in enumerate(rows) if most]
+    parts = [_bar(i, names.get(key, key), (n, (marked or {}).get(key, 0)), _BAR / most) for i, (key, n) in enumerate(rows) if most]
     return _svg(_NAME + _BAR + 120, len(rows) * _LINE + 4, parts)
 
 
-def _bar(i: int, name: str, count: int, marked: int, unit: float) -> str:
-    y = i * _LINE
+def _bar(i: int, name: str, counts: tuple[int, int], unit: float) -> str:
+    y, (count, marked) = i * _LINE, counts
     short = name if len(name) <= 24 else name[:23] + "…"
     tip = f"<title>{escape(name)}: {count:,}件{f'(要確認 {marked:,}件)' if marked else ''}</title>"
     label = f'<text x="{_NAME - 8}" y="{y + 16}" text-anchor="end">{escape(short)}</text>'
