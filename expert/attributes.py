@@ -37,6 +37,7 @@ _COUNTERS = frozenset(
         "再生",
     ]
 )
+_MONEY = re.compile(r"[円万千]")
 _LARGEST = 10**12
 _KINDS = ("methods", "signs", "devices", "elapsed", "prefectures")
 
@@ -79,6 +80,8 @@ def _amount(text: TokenizedText, paid: Fact | None) -> int | None:
 
 
 def _sums(text: TokenizedText) -> Iterable[tuple[int, int]]:
+    if not _MONEY.search(text.normal):
+        return
     following = [*text.lemmas[1:], ""]
     for i, number in enumerate(text.lemmas):
         if not (number[:1].isdigit() and _NUMBER.match(number)):

@@ -37,6 +37,7 @@ class Settings:
 
 
 SETTINGS = Settings()
+_KEPT, _TINY = 6, 1e-12
 _SKIPPED = frozenset("はがをにでとのもへや、。")
 _LIBRARIES = ("scikit-learn", "sudachipy", "sudachidict-core", "numpy")
 
@@ -77,19 +78,17 @@ class Model:
         index = np.array([i for counts in counted for i in counts], np.intp)
         tf = np.array([n for counts in counted for n in counts.values()], np.float32)
         values = (1 + np.log(tf)) * self.idf[index]
-        out = np.repeat(self.bias[None, :], len(found), axis=0)
-        end = 0
-        for row, counts in enumerate(counted):
-            start, end = end, end + len(counts)
-            if counts:
-                v = values[start:end]
-                out[row] += (v @ self.weights[index[start:end]]) / np.sqrt(v @ v)
-        return out
+        ends = np.cumsum([len(counts) for counts in counted])
+        return np.asarray(self.bias + np.array([self._product(values[a:b], index[a:b]) for a, b in pairwise([0, *ends])]))
+
+    def _product(self, values: Array, index: Array) -> Array:
+        """Unit vector times weights; zero where no feature is known."""
+        return np.asarray((values @ self.weights[index]) / np.sqrt(max(float(values @ values), _TINY)))
 
     def score(self, found: Sequence[Features]) -> list[tuple[Score, ...]]:
-        """Calibrated scores of each text, best first; those of one text add up to 1."""
+        """Calibrated scores of the first six scenarios of each text, best first; over all scenarios they would add up to 1."""
         p = _softmax(self.decisions(found) / self.temperature)
-        order = np.argsort(-p, axis=1, kind="stable")
+        order = np.argsort(-p, axis=1, kind="stable")[:, :_KEPT]
         sorted_p = np.take_along_axis(p, order, axis=1).tolist()
         return [tuple(map(Score, [self.scenarios[i] for i in row], values)) for row, values in zip(order.tolist(), sorted_p, strict=True)]
 

@@ -22,9 +22,11 @@ from expert.tokenizer import Tokenizer
 MAX_CHARACTERS = 10_000
 """Longest text that is read. Sudachi itself takes at most 49,149 bytes."""
 CANDIDATES = 3
+GAP = 0.1
+"""Two scenarios whose scores differ by less cannot be told apart: for review."""
 CLOSE = 0.25
 """Score of the second scenario from which its urgent advice is given as well."""
-_REMEMBERED = 20_000
+_REMEMBERED = 5_000
 _JAPANESE = re.compile(r"[\u3040-\u30ff\uff66-\uff9f々〆]")
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _SIMPLIFIED = re.compile(r"[们这钱请话账诈骗银协转输发电码网设经问题吗么还没说给过买卖]")
@@ -132,7 +134,7 @@ class Expert:
         scores = _revised(understood.scores, decision.scenario)
         if _two_are_close(scores):
             decision = self._decide_for_both(case, decision, scores[1].scenario)
-        needs_review = bool(understood.unreadable) or scores[0].value < self.model.review_below
+        needs_review = bool(understood.unreadable) or scores[0].value < self.model.review_below or scores[0].value - scores[1].value < GAP
         return Answer(
             id=id,
             scenario=decision.scenario,

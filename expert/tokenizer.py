@@ -14,7 +14,8 @@ FIELDS = {"normalized_form", "pos"}
 """What Sudachi has to look up; a field left out gives wrong answers in silence, so a test compares with all fields."""
 
 _KEPT = "…"  # NFKC would make three full stops of it, which end a sentence
-_ODD = re.compile(r"[\s…]|[^\u3000-\u30ff\u3400-\u9fff\uff00-\uffef!-~]")  # what Sudachi may make zero-length or blank tokens of
+# Characters that folding leaves as they are or maps to one other, and of which Sudachi makes neither blank nor empty tokens.
+_PLAIN = re.compile(r"[!-~、-〕ぁ-ゖァ-ー一-鿿！-～]*+")
 _BLANKS = re.compile(r"[ \t\u3000]+")
 _BLANK = frozenset((" ", "\n", "\t", "\u3000", ""))
 IMPERATIVE, VOLITIONAL, CONDITIONAL, TERMINAL, CONTINUATIVE, OTHER_FORM = 1, 2, 3, 4, 5, 0
@@ -44,7 +45,7 @@ class Tokenizer:
         starts = [m.begin() for m in morphemes]
         ends = [*starts[1:], len(normal)][: len(starts)]
         kinds = [m.part_of_speech_id() for m in morphemes]
-        if _ODD.search(normal):  # zero-length morphemes (…) and blanks are no tokens
+        if not _PLAIN.fullmatch(normal):  # zero-length morphemes (…) and blanks are no tokens
             kept = [i for i, lemma in enumerate(lemmas) if starts[i] < ends[i] and lemma not in _BLANK]
             lemmas, starts, ends, kinds = ([column[i] for i in kept] for column in (lemmas, starts, ends, kinds))
         return TokenizedText(text, normal, origin, lemmas, starts, ends, kinds, self._form)
@@ -69,6 +70,8 @@ def fold(text: str) -> tuple[str, tuple[int, ...] | None]:
 
     Returns the folded text, and the offsets (one more for the end) or None where each character kept its place.
     """
+    if _PLAIN.fullmatch(text):
+        return unicodedata.normalize("NFKC", text), None
     if not _has_blank(text) and not any(map(_is_troublesome, set(text))):
         return _nfkc(text), None
     if not any(map(_is_troublesome, set(text) - _BLANK)):
