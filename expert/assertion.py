@@ -66,6 +66,8 @@ class AssertionAnalyzer:
                 break
         if modality is Modality.HEARSAY and self._confirmed.search(text.normal, max(0, mention.start - _KNOWER_REACH), walk.end + _KNOWER_REACH // 4):
             modality = Modality.ACTUAL
+        if concept.unreal and modality in _VOICED:
+            modality = Modality.ACTUAL
         return Assertion(mention, walk.negations % 2 == 1, modality, tuple(cues), max(walk.end, mention.end))
 
     def _looks(self, mention: Mention, normal: str, walk: _Walk, concept: LexiconEntry) -> Iterator[tuple[Modality, str | None]]:
@@ -145,6 +147,7 @@ class AssertionAnalyzer:
 
 _LIGHT_VERB = re.compile(r"[をも]?(?:し|いたし)(?:て|、|。|$)")
 """入力し、 / 送金して、: the noun goes on as a verb."""
+_VOICED = (Modality.QUESTION, Modality.FEAR, Modality.INTENTION, Modality.FUTURE)
 _PLAIN_EFFECTS = ("neutral", "past", "negate", "negate_past")
 _FORM_MODALITY = {_IMPERATIVE: Modality.DEMAND, _VOLITIONAL: Modality.INTENTION}
 

@@ -89,6 +89,8 @@ class LexiconEntry(_Strict):
     stative: bool = False
     quoted: bool = False
     """True where the other side's words count (a quoted threat is a threat)."""
+    unreal: bool = False
+    """True where a question, fear or intention counts as well (死ぬしかないのかな is a wish to die)."""
     negated: Literal["opposite", "unknown", "same"] = "opposite"
     examples: tuple[str, ...] = ()
 
