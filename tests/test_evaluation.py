@@ -255,7 +255,7 @@ def test_errors_shows_the_text_and_the_words_that_decided(cases: Path) -> None:
     out = run("eval", str(cases), "--errors", "5").stdout
     assert "t3: 正解 sextortion → 答え out_of_scope" in out
     assert "文: 「明日の天気を教えてください。<b>秘密</b>の言葉」" in out
-    assert "答えのほうへ引いた語: 語「" in out
+    assert "答えのほうへ引いた語: 語" in out
 
 
 def test_json_holds_all_figures_and_one_row_a_case(cases: Path, tmp_path: Path) -> None:
