@@ -1,8 +1,8 @@
 """The forward-chaining engine (durable_rules): a case in, firings out.
 
 Two rule sets: `understanding` turns candidate scenario, facts and signs into states and, where a rule says so, another
-scenario; `advice` turns scenario, facts, states and attributes into actions and desks. How durable_rules really behaves
-(see eval/README.md) shapes this module: one engine and one session id, the state deleted after every case, one batch of
+scenario; `advice` turns scenario, facts, states and attributes into actions and desks. How durable_rules 2.0.28 really
+behaves shapes this module: one engine and one session id, the state deleted after every case, one batch of
 facts a stage, actions that only note that they fired, a lock, and nothing but enumerated values inside.
 """
 
