@@ -7,7 +7,7 @@ from expert.domain import Case, Decision, Question
 from expert.knowledge import KnowledgeBase
 
 MOST = 5
-_TRIED = 5
+_TRIED = 4
 """Facts tried: each costs up to two runs of the rules."""
 METHOD = "payment_method"
 _WEIGHT = {"never": 3.0, "now": 4.0, "today": 2.0, "soon": 1.0}
