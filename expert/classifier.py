@@ -124,7 +124,7 @@ def _identity(found: Features) -> Features:
 def _fit(matrix: Any, y: Array) -> tuple[Array, Array]:
     """Weights [features, scenarios] and bias: the mean of a linear support vector machine and multinomial Naive Bayes.
 
-    Both are linear in the features, so their mean is one linear model. They err differently, so their mean errs less than each (eval/README.md, Tried).
+    Both are linear in the features, so their mean is one linear model; they err differently, so it errs less than each.
     All scenarios weigh the same, however many examples they have: how often each is met in life is not what the corpus shows.
     """
     from sklearn.naive_bayes import MultinomialNB
