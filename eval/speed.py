@@ -23,7 +23,7 @@ from sudachipy import Dictionary, SplitMode
 
 from eval import bulk, peers
 from eval.peers import Rows, seconds
-from expert import classifier, explanation
+from expert import explanation
 from expert.batch.kernel import Kernel, Layout
 from expert.pipeline import Expert
 
@@ -132,18 +132,17 @@ def profile(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
     mentions = step("matcher", lambda: [e.matcher.match(t) for t in tokens])
     pairs = list(zip(mentions, tokens, strict=True))
     facts = step("assertion", lambda: [e.assertion.determine(m, t) for m, t in pairs])
-    step("attributes", lambda: [e.attributes.read(t, m, f) for (m, t), f in zip(pairs, facts, strict=True)])
-    known = e.knowledge.word_classes
-    found = step("features", lambda: [classifier.features(t, m, f, known) for (m, t), f in zip(pairs, facts, strict=True)])
-    step("classifier", lambda: [e.model.score(found[i : i + 1000]) for i in range(0, len(found), 1000)])
+    rows = list(zip(tokens, mentions, facts, strict=True))
+    step("attributes", lambda: [e.attributes.read(*row) for row in rows])
+    step("classifier (features and scores)", lambda: [e.scorer.score(rows[i : i + 1000]) for i in range(0, len(rows), 1000)])
     understood = e.understand_all(some)
     answers = step("rules (remembered) and answer", lambda: [e.answer(u, questions=False) for u in understood])
     encoder = explanation.Encoder()
     list(map(encoder.encode, answers))
     step("JSON (only for JSONL)", lambda: list(map(encoder.encode, answers)))
     whole = sum(spent.values())
-    rows = [(f"… {name}", f"{1e6 * s / len(some):.0f} µs a text, {s / whole:.0%}") for name, s in spent.items()]
-    return [("kernel as a whole, table columns", f"{1e6 * total / len(some):.0f} µs a text"), *rows]
+    lines = [(f"… {name}", f"{1e6 * s / len(some):.0f} µs a text, {s / whole:.0%}") for name, s in spent.items()]
+    return [("kernel as a whole, table columns", f"{1e6 * total / len(some):.0f} µs a text"), *lines]
 
 
 # ---- the page -------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ All cues are data (rules/cues.yaml).
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from expert.domain import Assertion, Evidence, Fact, Mention, Modality, TokenizedText, Value
@@ -44,6 +44,7 @@ class AssertionAnalyzer:
         self._forward = _compile(c for c in all_cues if c.direction == "forward" and c.effect != "confirmed")
         self._confirmed = _compile(c for c in all_cues if c.effect == "confirmed")
         self._terminate = _compile(c for c in all_cues if c.direction == "terminate")
+        self._looks = (self._look_left, self._look_out, _look_around)
         self._correction = re.compile("|".join(p for c in all_cues if c.direction == "pseudo" for p in c.patterns) or r"(?!)")
 
     def determine(self, mentions: Sequence[Mention], text: TokenizedText) -> tuple[Fact, ...]:
@@ -57,25 +58,19 @@ class AssertionAnalyzer:
 
     def assess(self, mention: Mention, text: TokenizedText) -> Assertion:
         """Polarity and modality of one mention."""
-        concept = self._concepts[mention.concept]
-        walk = self._walk(mention, text.normal)
-        modality, cues = walk.modality, list(walk.cues)
-        for modality, cue in self._looks(mention, text.normal, walk, concept):
-            cues += [cue] if cue else []
+        concept, normal = self._concepts[mention.concept], text.normal
+        walk = self._walk(mention, normal)
+        modality, cues = walk.modality, walk.cues
+        for look in self._looks:
             if modality is not Modality.ACTUAL:
                 break
-        if modality is Modality.HEARSAY and self._confirmed.search(text.normal, max(0, mention.start - _KNOWER_REACH), walk.end + _KNOWER_REACH // 4):
+            modality, cue = look(mention, normal, walk, concept)
+            cues = (*cues, cue) if cue else cues
+        if modality is Modality.HEARSAY and self._confirmed.search(normal, max(0, mention.start - _KNOWER_REACH), walk.end + _KNOWER_REACH // 4):
             modality = Modality.ACTUAL
         if concept.unreal and modality in _VOICED:
             modality = Modality.ACTUAL
-        return Assertion(mention, walk.negations % 2 == 1, modality, tuple(cues), max(walk.end, mention.end))
-
-    def _looks(self, mention: Mention, normal: str, walk: _Walk, concept: LexiconEntry) -> Iterator[tuple[Modality, str | None]]:
-        if walk.modality is not Modality.ACTUAL:
-            return
-        yield self._look_left(mention, normal)
-        yield self._look_out(mention, normal, walk, concept)
-        yield _look_around(mention, normal, concept)
+        return Assertion(mention, walk.negations % 2 == 1, modality, cues, max(walk.end, mention.end))
 
     def _walk(self, mention: Mention, normal: str) -> _Walk:
         at, negations, past, cues = mention.end, 0, False, list[str]()
@@ -92,9 +87,11 @@ class AssertionAnalyzer:
                 cues.append(cue)
         return _Walk(negations, past, modality, at, tuple(cues))
 
-    def _look_left(self, mention: Mention, normal: str) -> tuple[Modality, str | None]:
-        left = _clause_start(normal, mention.start, self._terminate)
-        found = self._forward.search(normal, left, mention.end + _LEFT_OVER)
+    def _look_left(self, mention: Mention, normal: str, _walk: _Walk, _concept: LexiconEntry) -> tuple[Modality, str | None]:
+        last = mention.end + _LEFT_OVER
+        found = self._forward.search(normal, max(0, mention.start - _LEFT_REACH), last)
+        if found and found.start() < mention.start:  # only then does it matter where the clause begins
+            found = self._forward.search(normal, _clause_start(normal, mention.start, self._terminate), last)
         if not found or found.start() >= mention.target:
             return Modality.ACTUAL, None
         cue, effect = _cue(found, self._effects)
@@ -119,15 +116,15 @@ class AssertionAnalyzer:
         valued = [(a, v) for a in assertions if (v := self._value(a))]
         if not valued:
             return None
-        policy = self._facts[fact_id].conflict
-        if len({v for _, v in valued}) > 1 and self._corrected(valued, text.normal):
-            policy = "last_wins"
-        value: Value = valued[-1][1] if policy == "last_wins" or all(v == "no" for _, v in valued) else "yes"
+        value, policy = valued[-1][1], None
+        if any(v != value for _, v in valued):
+            policy = "last_wins" if self._corrected(valued, text.normal) else self._facts[fact_id].conflict
+            value = value if policy == "last_wins" else "yes"
         kept = [a for a, v in valued if v == value]
-        evidence = tuple(_evidence(a, text) for a in kept)
-        cues = ",".join(c for a in kept for c in a.cues)
-        conflict = f" conflict:{policy}" if len({v for _, v in valued}) > 1 else ""
-        return Fact(fact_id, value, tuple(dict.fromkeys(evidence)), f"{kept[0].mention.concept}[{cues}]{conflict}")
+        evidence = tuple(dict.fromkeys([_evidence(a, text) for a in kept]))
+        cues = ",".join([c for a in kept for c in a.cues])
+        conflict = f" conflict:{policy}" if policy else ""
+        return Fact(fact_id, value, evidence, f"{kept[0].mention.concept}[{cues}]{conflict}")
 
     def _value(self, assertion: Assertion) -> Value | None:
         concept = self._concepts[assertion.mention.concept]
@@ -180,7 +177,7 @@ def _is_noun(mention: Mention, concept: LexiconEntry) -> bool:
     return mention.form == 0 and not concept.acts
 
 
-def _look_around(mention: Mention, normal: str, concept: LexiconEntry) -> tuple[Modality, str | None]:
+def _look_around(mention: Mention, normal: str, _walk: _Walk, concept: LexiconEntry) -> tuple[Modality, str | None]:
     quoted = not concept.quoted and _in_quotation(normal, mention.target)
     return (Modality.QUOTED, "quotation") if quoted else (Modality.ACTUAL, None)
 

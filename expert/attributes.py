@@ -37,6 +37,8 @@ _COUNTERS = frozenset(
         "再生",
     ]
 )
+_AFTER_DIGITS = ":"
+"""Sorts after every number: quicker than a pattern for the many words that are none."""
 _MONEY = re.compile(r"[円万千]")
 _LARGEST = 10**12
 _KINDS = ("methods", "signs", "devices", "elapsed", "prefectures")
@@ -84,12 +86,13 @@ def _sums(text: TokenizedText) -> Iterable[tuple[int, int]]:
         return
     following = [*text.lemmas[1:], ""]
     for i, number in enumerate(text.lemmas):
-        if not (number[:1].isdigit() and _NUMBER.match(number)):
+        if number >= _AFTER_DIGITS or not _NUMBER.match(number):
             continue
-        in_yen = following[i] == "円" or (text.normal[text.ends[i] - 1] in "万千" and following[i] not in _COUNTERS)
+        start, end = text.place(i)
+        in_yen = following[i] == "円" or (text.normal[end - 1] in "万千" and following[i] not in _COUNTERS)
         value = round(float(number))
         if in_yen and value < _LARGEST:
-            yield text.starts[i], value
+            yield start, value
 
 
 def _prefecture(found: Mapping[str, Mention], normal: str) -> str | None:

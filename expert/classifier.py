@@ -11,7 +11,8 @@ import hashlib
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import pairwise
@@ -37,8 +38,9 @@ class Settings:
 
 
 SETTINGS = Settings()
-_KEPT, _TINY = 6, 1e-12
-_SKIPPED = frozenset("はがをにでとのもへや、。")
+_KEPT, _TINY, _THREADS = 6, 1e-12, 2
+SKIPPED = frozenset("はがをにでとのもへや、。")
+"""Words that count only as part of a pair."""
 _LIBRARIES = ("scikit-learn", "sudachipy", "sudachidict-core", "numpy")
 
 Features = list[str]
@@ -48,7 +50,7 @@ Array = np.ndarray[Any, Any]
 def features(text: TokenizedText, mentions: Sequence[Mention], facts: Sequence[Fact], classes: Mapping[str, str]) -> Features:
     """All features of a text, repeated as often as they occur. `classes` gives the meaning group of a word."""
     lemmas = text.lemmas
-    out = [lemma for lemma in lemmas if lemma not in _SKIPPED]
+    out = [lemma for lemma in lemmas if lemma not in SKIPPED]
     out += [classes[lemma] for lemma in out if lemma in classes]
     out += [f"{a}_{b}" for a, b in pairwise(lemmas)]
     out += ["concept:" + m.concept for m in mentions]
@@ -71,15 +73,22 @@ class Model:
     key: str
 
     def decisions(self, found: Sequence[Features]) -> Array:
-        """Decision values [texts, scenarios]: sublinear tf x idf, unit length, times the weights. One call for many texts is cheaper."""
-        counted = [Counter(map(self.vocabulary.get, features)) for features in found]
-        for counts in counted:
-            counts.pop(None, None)
-        index = np.array([i for counts in counted for i in counts], np.intp)
-        tf = np.array([n for counts in counted for n in counts.values()], np.float32)
-        values = (1 + np.log(tf)) * self.idf[index]
-        ends = np.cumsum([len(counts) for counts in counted])
-        return np.asarray(self.bias + np.array([self._product(values[a:b], index[a:b]) for a, b in pairwise([0, *ends])]))
+        """Decision values [texts, scenarios]: sublinear tf x idf, unit length, times the weights."""
+        return self.decide(map(self._vector, found))
+
+    def _vector(self, features: Features) -> tuple[Array, Array]:
+        counts = Counter(map(self.vocabulary.get, features))
+        counts.pop(None, None)
+        index = np.array(sorted(i for i in counts if i is not None), np.intp)
+        return self.values(index, np.array([counts[i] for i in index.tolist()])), index
+
+    def values(self, index: Array, counts: Array) -> Array:
+        """Sublinear tf x idf of features by their number and how often they occur."""
+        return np.asarray((1 + np.log(counts.astype(np.float32))) * self.idf[index])
+
+    def decide(self, vectors: Iterable[tuple[Array, Array]]) -> Array:
+        """Decision values [texts, scenarios] of vectors given by their values and the numbers of their features."""
+        return np.asarray(self.bias + np.array([self._product(*vector) for vector in vectors]))
 
     def _product(self, values: Array, index: Array) -> Array:
         """Unit vector times weights; zero where no feature is known."""
@@ -87,7 +96,11 @@ class Model:
 
     def score(self, found: Sequence[Features]) -> list[tuple[Score, ...]]:
         """Calibrated scores of the first six scenarios of each text, best first; over all scenarios they would add up to 1."""
-        p = _softmax(self.decisions(found) / self.temperature)
+        return self.ranked(self.decisions(found))
+
+    def ranked(self, decisions: Array) -> list[tuple[Score, ...]]:
+        """The same from decision values [texts, scenarios]."""
+        p = _softmax(decisions / self.temperature)
         order = np.argsort(-p, axis=1, kind="stable")[:, :_KEPT]
         sorted_p = np.take_along_axis(p, order, axis=1).tolist()
         return [tuple(map(Score, [self.scenarios[i] for i in row], values)) for row, values in zip(order.tolist(), sorted_p, strict=True)]
@@ -100,10 +113,9 @@ def train(found: Sequence[Features], labels: Sequence[str], facts: Sequence[Mapp
     vectorizer = TfidfVectorizer(analyzer=_identity, sublinear_tf=True, min_df=SETTINGS.min_df, dtype=np.float32)
     matrix = vectorizer.fit_transform(found)
     scenarios, y = np.unique(np.array(labels), return_inverse=True)
-    held_out = _held_out_decisions(matrix, y, len(scenarios))
+    (weights, bias), held_out = _fit_all(matrix, y)
     temperature = _fit_temperature(held_out, y)
     top = _softmax(held_out / temperature).max(axis=1)
-    weights, bias = _fit(matrix, y)
     return Model(
         scenarios=tuple(map(str, scenarios)),
         vocabulary=vectorizer.vocabulary_,
@@ -144,14 +156,21 @@ def _centred(weights: Array, bias: Array, matrix: Any) -> tuple[Array, Array]:
     return weights / spread, bias / spread
 
 
-def _held_out_decisions(matrix: Any, y: Array, classes: int) -> Array:
+def _fit_all(matrix: Any, y: Array) -> tuple[tuple[Array, Array], Array]:
+    """The model of all examples, and the decision values that examples get from models that have not seen them.
+
+    liblinear lets other threads run: two fits at a time.
+    """
     from sklearn.model_selection import StratifiedKFold
 
-    out = np.zeros((len(y), classes))  # every fold holds every scenario: the folds are stratified
-    for fit, hold in StratifiedKFold(SETTINGS.folds, shuffle=True, random_state=0).split(matrix, y):
-        weights, bias = _fit(matrix[fit], y[fit])
+    folds = list(StratifiedKFold(SETTINGS.folds, shuffle=True, random_state=0).split(matrix, y))
+    parts = [np.arange(len(y)), *(fit for fit, _ in folds)]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        whole, *others = pool.map(lambda part: _fit(matrix[part], y[part]), parts)
+    out = np.zeros((len(y), len(whole[1])))  # every fold holds every scenario: the folds are stratified
+    for (_, hold), (weights, bias) in zip(folds, others, strict=True):
         out[hold] = matrix[hold] @ weights + bias
-    return out
+    return whole, out
 
 
 def _fit_temperature(decisions: Array, y: Array) -> float:

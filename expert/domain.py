@@ -6,7 +6,7 @@ Everything is frozen. Offsets are characters of the text as the user gave it, ha
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Protocol
 
 Value = Literal["yes", "no"]
 Urgency = Literal["never", "now", "today", "soon"]
@@ -23,27 +23,38 @@ class Span:
     end: int
 
 
+class Morpheme(Protocol):
+    """What is read of a Sudachi morpheme beside its normalized form; offsets are into the normal text."""
+
+    def begin(self) -> int: ...
+    def end(self) -> int: ...
+    def part_of_speech_id(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class TokenizedText:
-    """A text and its morphemes as parallel sequences (one object a text, not one a token: speed).
+    """A text with its morphemes and their normalized forms, as parallel sequences (what is seldom read is read when it is asked for: speed).
 
     `normal` is the folded text (NFKC, blanks between Japanese characters dropped) that all analysis
     reads; `origin[i]` is the offset in `text` of `normal[i]`, with one more entry for the end, or
-    None where every character kept its place. `starts`/`ends` are offsets into `normal`.
+    None where every character kept its place.
     """
 
     text: str
     normal: str
     origin: tuple[int, ...] | None
     lemmas: Sequence[str]
-    starts: Sequence[int]
-    ends: Sequence[int]
-    kinds: Sequence[int]
+    morphemes: Sequence[Morpheme]
     form_of: Callable[[int], int]
+
+    def place(self, i: int) -> tuple[int, int]:
+        """Where a token begins and ends in `normal`."""
+        morpheme = self.morphemes[i]
+        return morpheme.begin(), morpheme.end()
 
     def form(self, i: int) -> int:
         """Conjugation form of a token (constants of `expert.tokenizer`)."""
-        return self.form_of(self.kinds[i])
+        return self.form_of(self.morphemes[i].part_of_speech_id())
 
     def original(self, start: int, end: int) -> Span:
         """The span of the given text that `normal[start:end]` came from."""
@@ -131,7 +142,10 @@ class Attributes:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What the rules see of a complaint: enumerated values only, never a word of the user's."""
+    """What the rules see of a complaint: enumerated values only, never a word of the user's.
+
+    `settled`: the scenario is so sure, with these facts in view, that no rule may revise it.
+    """
 
     scenario: str
     facts: Mapping[str, str]
@@ -139,11 +153,12 @@ class Case:
     signs: tuple[str, ...] = ()
     device: str | None = None
     prefecture: str | None = None
+    settled: bool = False
 
     def signature(self) -> tuple[object, ...]:
         """Equal signatures get equal advice."""
         facts = tuple(sorted(self.facts.items()))
-        return (self.scenario, facts, self.payment_method, self.signs, self.device, self.prefecture)
+        return (self.scenario, facts, self.payment_method, self.signs, self.device, self.prefecture, self.settled)
 
 
 @dataclass(frozen=True, slots=True)

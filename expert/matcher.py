@@ -1,17 +1,18 @@
 """Concepts -> mentions: where the words of a concept stand in a text.
 
 A verb (`acts`) is found by its Sudachi normalized form in one dictionary look-up a token; where a concept names `things`,
-one of them must stand near the verb, on its left or as the head of the relative clause on its right. A phrase is tried only
-where the literal characters with which it begins stand: all of them are looked for in one pass (Aho and Corasick 1975).
+one of them must stand near the verb, on its left or as the head of the relative clause on its right. Phrases and things are tried only
+where the literal characters with which they begin stand: all of them are looked for in one pass (Aho and Corasick 1975).
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ahocorasick_rs import AhoCorasick
 
-from expert.domain import Mention, Span, TokenizedText
+from expert.domain import Mention, TokenizedText
 from expert.patterns import LazyPattern, beginnings
 from expert.schema import LexiconEntry
 
@@ -22,6 +23,8 @@ _BEFORE, _AFTER = 16, 10
 _SENTENCE_END = re.compile(r"[。！？!?\n」』]")
 _IN_QUOTE = re.compile(r"[^。！？!?\n」』]*+\Z")
 _IN_SENTENCE = re.compile(r"[^。！？!?\n]*+\Z")  # an object may stand in quotation marks before its verb
+_RELATIVE_REACH = 9
+"""The longest match of _RELATIVE."""
 _RELATIVE = re.compile(r"(?:ちゃっ|てしまっ|じゃっ|でしまっ|され|まし)?[ただ](?:この|その|私の|あの)?")
 
 
@@ -29,6 +32,19 @@ _RELATIVE = re.compile(r"(?:ちゃっ|てしまっ|じゃっ|でしまっ|され
 class _Phrase:
     concept: LexiconEntry
     pattern: LazyPattern
+
+
+@dataclass
+class _Beginning:
+    """What may start with some literal characters: phrases (`any` matches if one of them does) and things of concepts."""
+
+    phrases: list[_Phrase]
+    any: LazyPattern
+    things: list[str]
+
+
+Places = Mapping[str, list[int]]
+"""Where the things of each concept may start."""
 
 
 class Matcher:
@@ -47,12 +63,15 @@ class Matcher:
         for (key, concept_id), phrases in raw.items():
             joined = "|".join(sorted(phrases, key=len, reverse=True))
             by_key.setdefault(key, []).append(_Phrase(by_id[concept_id], LazyPattern(joined)))
-        self._phrases = list(by_key.values())
-        self._beginnings = AhoCorasick(list(by_key))
+        things = _thing_beginnings(by_id.values())
+        keys = dict.fromkeys([*by_key, *things])
+        self._beginnings = [_beginning(by_key.get(key, []), things.get(key, [])) for key in keys]
+        self._finder = AhoCorasick(list(keys))
 
     def match(self, text: TokenizedText) -> list[Mention]:
         """All mentions in the order of their place in the text; overlapping ones of one concept only once."""
-        found = [*self._match_acts(text), *self._match_phrases(text)]
+        phrases, places = self._match_phrases(text.normal)
+        found = [*self._match_acts(text, places), *phrases]
         if len(found) < 2:
             return found
         found.sort(key=lambda m: (m.target, -m.end))
@@ -78,48 +97,85 @@ class Matcher:
         if concept.things:
             self._things[concept.id] = LazyPattern("|".join(sorted(concept.things, key=len, reverse=True)))
 
-    def _match_acts(self, text: TokenizedText) -> Iterator[Mention]:
-        acts = self._acts
-        for i, lemma in enumerate(text.lemmas):
-            if lemma in acts:
-                yield from self._acts_at(text, i, acts[lemma])
+    def _match_phrases(self, normal: str) -> tuple[list[Mention], Places]:
+        """The mentions by phrases, and where things may start."""
+        found, places = list[Mention](), defaultdict[str, list[int]](list)
+        for key, start, _ in self._finder.find_matches_as_indexes(normal, overlapping=True):
+            beginning = self._beginnings[key]
+            for concept_id in beginning.things:
+                places[concept_id].append(start)
+            if beginning.phrases and beginning.any.compiled.match(normal, start):
+                found += self._phrases_at(normal, start, beginning.phrases)
+        return found, places
 
-    def _acts_at(self, text: TokenizedText, i: int, concepts: list[LexiconEntry]) -> Iterator[Mention]:
-        normal, verb = text.normal, Span(text.starts[i], text.ends[i])
-        left = _start(_IN_SENTENCE, normal, verb.start, _REACH)
-        relative = _RELATIVE.match(normal, verb.end)
-        for concept in concepts:
-            things = self._things.get(concept.id)
-            start = _object(things, normal, left, verb, relative) if things else verb.start
-            if start is not None and not self._blocked(normal, start, verb.end, concept):
-                yield Mention(concept.id, start, verb.start, verb.end, text.form(i))
+    def _phrases_at(self, normal: str, start: int, phrases: list[_Phrase]) -> Iterator[Mention]:
+        for phrase in phrases:
+            found = phrase.pattern.compiled.match(normal, start)
+            if found and not self._blocked(normal, start, found.end(), phrase.concept):
+                yield Mention(phrase.concept.id, start, start, found.end())
+
+    def _match_acts(self, text: TokenizedText, places: Places) -> Iterator[Mention]:
+        acts, normal = self._acts, text.normal
+        for i in [i for i, lemma in enumerate(text.lemmas) if lemma in acts]:
+            begin, end = text.place(i)
+            for concept in acts[text.lemmas[i]]:
+                if not concept.things:
+                    start = begin
+                elif concept.id not in places or (start := self._object(concept, places[concept.id], normal, begin, end)) < 0:
+                    continue
+                if not self._blocked(normal, start, end, concept):
+                    yield Mention(concept.id, start, begin, end, text.form(i))
+
+    def _object(self, concept: LexiconEntry, starts: Iterable[int], normal: str, begin: int, end: int) -> int:
+        """Where the object of a verb starts (the verb itself for the head of its relative clause); -1 where there is none."""
+        near = [s for s in starts if begin - _REACH <= s <= end + _RELATIVE_REACH]
+        return _governed(self._things[concept.id].compiled, near, normal, begin, end) if near else -1
 
     def _blocked(self, normal: str, start: int, end: int, concept: LexiconEntry) -> bool:
         after = self._not_after.get(concept.id)
         if after and after.compiled.match(normal, end):
             return True
         around = self._not_with.get(concept.id)
-        if around is None:
+        if around is None or not around.guarded.search(normal, max(0, start - _BEFORE), end + _AFTER):
             return False
         stop = _SENTENCE_END.search(normal, end, end + _AFTER)
         last = stop.start() if stop else min(end + _AFTER, len(normal))
         return around.guarded.search(normal, _start(_IN_QUOTE, normal, start, _BEFORE), last) is not None
 
-    def _match_phrases(self, text: TokenizedText) -> Iterator[Mention]:
-        normal = text.normal
-        for key, start, _ in self._beginnings.find_matches_as_indexes(normal, overlapping=True):
-            for phrase in self._phrases[key]:
-                found = phrase.pattern.compiled.match(normal, start)
-                if found and not self._blocked(normal, start, found.end(), phrase.concept):
-                    yield Mention(phrase.concept.id, start, start, found.end())
+
+def _thing_beginnings(concepts: Iterable[LexiconEntry]) -> dict[str, list[str]]:
+    out: dict[str, list[str]] = {}
+    for concept in concepts:
+        for key in set().union(*map(beginnings, concept.things)):
+            out.setdefault(key, []).append(concept.id)
+    return out
 
 
-def _object(things: LazyPattern, normal: str, left: int, verb: Span, relative: re.Match[str] | None) -> int | None:
-    """Where the object of a verb starts (the verb itself for the head of its relative clause); None where there is none."""
-    for found in reversed(list(things.guarded.finditer(normal, left, verb.start))):
-        if _governs(normal[found.end() : verb.start]):
-            return found.start()
-    return verb.start if relative and things.compiled.match(normal, relative.end()) else None
+def _beginning(phrases: list[_Phrase], things: list[str]) -> _Beginning:
+    return _Beginning(phrases, LazyPattern("|".join(p.pattern.pattern for p in phrases)), things)
+
+
+def _governed(things: re.Pattern[str], near: Sequence[int], normal: str, begin: int, end: int) -> int:
+    before = sorted({s for s in near if s < begin})
+    if before and _found(things, before, normal, before[0], begin):
+        left = _start(_IN_SENTENCE, normal, begin, _REACH)
+        for found in reversed(_found(things, before, normal, left, begin)):
+            if _governs(normal[found.end() : begin]):
+                return found.start()
+    if max(near) <= end:
+        return -1
+    relative = _RELATIVE.match(normal, end)
+    return begin if relative and things.match(normal, relative.end()) else -1
+
+
+def _found(pattern: re.Pattern[str], starts: Sequence[int], normal: str, left: int, right: int) -> list[re.Match[str]]:
+    """What `pattern.finditer` finds between two places, tried only where it can begin."""
+    out, at = list[re.Match[str]](), left
+    for start in starts:
+        if start >= at and (found := pattern.match(normal, start, right)):
+            out.append(found)
+            at = found.end()
+    return out
 
 
 def _start(run: re.Pattern[str], normal: str, at: int, reach: int) -> int:

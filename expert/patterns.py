@@ -13,7 +13,7 @@ from typing import Any
 from expert.errors import KnowledgeError
 
 _NO_ROOM = ("ASSERT", "ASSERT_NOT", "AT")
-_MOST, _LONG, _DEEP = 60, 4, 4
+_MOST, _LONG, _DEEP = 300, 4, 4
 """Bounds on the literal beginnings of a pattern: how many, how long, how deep in its groups."""
 _GROUP = re.compile(r"(?<!\\)\((?!\?)")
 
@@ -25,7 +25,9 @@ def plain_groups(pattern: str) -> str:
 
 def beginnings(pattern: str) -> set[str]:
     """Literal strings of which one stands at the start of every match ("" among them where nothing can be said)."""
-    return _beginnings(list(_parser.parse(pattern)), 0)
+    items = list(_parser.parse(pattern))
+    found = _beginnings(items, 0)
+    return _first(items) or found if "" in found else found
 
 
 def _beginnings(items: list[Any], depth: int) -> set[str]:
@@ -36,12 +38,23 @@ def _beginnings(items: list[Any], depth: int) -> set[str]:
         if name in _NO_ROOM:
             continue
         found = _choices(name, argument, items[at + 1 :], depth)
-        if found is None or len(open_) * len(found) > _MOST:
+        if found is None:
             return done | open_
+        if len(open_) * len(found) > _MOST:
+            return done | _shortened(open_, found)
         open_ = {a + b for a in open_ for b in found}
         if name in ("SUBPATTERN", "BRANCH", "MAX_REPEAT") or min(map(len, open_)) >= _LONG:
             return done | open_
     return done | open_
+
+
+def _shortened(open_: set[str], found: set[str]) -> set[str]:
+    """As much of `found` as leaves few strings."""
+    for length in (3, 2, 1):
+        cut = {f[:length] for f in found}
+        if len(open_) * len(cut) <= _MOST:
+            return {a + b for a in open_ for b in cut}
+    return open_
 
 
 def _choices(name: str, argument: Any, rest: list[Any], depth: int) -> set[str] | None:

@@ -4,6 +4,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from expert import classifier, corpus, knowledge
@@ -17,6 +18,7 @@ from expert.inference import Engine
 from expert.knowledge import KnowledgeBase
 from expert.matcher import Matcher
 from expert.questions import METHOD, ask_back
+from expert.scoring import Scorer
 from expert.tokenizer import Tokenizer
 
 MAX_CHARACTERS = 10_000
@@ -26,6 +28,8 @@ GAP = 0.1
 """Two scenarios whose scores differ by less cannot be told apart: for review."""
 CLOSE = 0.25
 """Score of the second scenario from which its urgent advice is given as well."""
+SURE = 0.7
+"""Score from which no rule revises the scenario: the classifier has seen the same facts, and is right more often (eval/README.md)."""
 _REMEMBERED = 5_000
 _JAPANESE = re.compile(r"[\u3040-\u30ff\uff66-\uff9f々〆]")
 _HAN = re.compile(r"[\u3400-\u9fff]")
@@ -43,11 +47,14 @@ class Understanding:
     signs: tuple[str, ...]
     scores: tuple[Score, ...]
     unreadable: str | None = None
+    assumed: bool = False
+    """Some facts were given by the user: the scores do not know them."""
 
     def case(self) -> Case:
         facts = {f.id: f.value for f in self.facts}
         a = self.attributes
-        return Case(self.scores[0].scenario, facts, a.payment_method, self.signs, a.device, a.prefecture)
+        settled = self.scores[0].value >= SURE and not self.assumed
+        return Case(self.scores[0].scenario, facts, a.payment_method, self.signs, a.device, a.prefecture, settled)
 
 
 class Expert:
@@ -86,6 +93,10 @@ class Expert:
             raise RuntimeError("Expert needs a model: use Expert.load()")
         return self._model
 
+    @cached_property
+    def scorer(self) -> Scorer:
+        return Scorer(self.model, self.knowledge.word_classes)
+
     @property
     def versions(self) -> Mapping[str, str]:
         return {"knowledge": self.knowledge.version, "model": self.model.key}
@@ -122,9 +133,9 @@ class Expert:
         tokens = [self.tokenizer.tokenize(text) for text in texts]
         mentions = [self.matcher.match(t) for t in tokens]
         facts = [self.assertion.determine(m, t) for m, t in zip(mentions, tokens, strict=True)]
-        found = [classifier.features(*row, self.knowledge.word_classes) for row in zip(tokens, mentions, facts, strict=True)]
-        scores = self.model.score(found)
-        read = [self.attributes.read(*row) for row in zip(tokens, mentions, facts, strict=True)]
+        rows = list(zip(tokens, mentions, facts, strict=True))
+        scores = self.scorer.score(rows)
+        read = [self.attributes.read(*row) for row in rows]
         return [_understanding(*row) for row in zip(tokens, facts, read, scores, strict=True)]
 
     def answer(self, understood: Understanding, *, id: str | int = "case-1", questions: bool = True) -> Answer:
@@ -192,7 +203,7 @@ def check_text(text: str) -> None:
 
 def unreadable(text: str) -> str | None:
     """Why a text says nothing that could be advised on (another language, a bare URL), in words for the user; None for Japanese."""
-    rest = _URL.sub("", text).strip()
+    rest = _URL.sub("", text).strip() if "://" in text or "www." in text else text
     if not rest:
         return "URLだけでは判断できません。そのページで何が起きたかを、日本語で書いてください(URLは開かないでください)。"
     if _JAPANESE.search(rest) or (_HAN.search(rest) and not _SIMPLIFIED.search(rest)):
@@ -226,7 +237,7 @@ def _assume(understood: Understanding, assume: Mapping[str, str], knowledge_base
         else:
             facts[name] = Fact(name, "yes" if value == "yes" else "no", (Evidence("", 0, 0),), "assumed")
     ordered = tuple(facts[f] for f in knowledge_base.facts if f in facts)
-    return replace(understood, facts=ordered, attributes=attributes)
+    return replace(understood, facts=ordered, attributes=attributes, assumed=True)
 
 
 def _understanding(

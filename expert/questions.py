@@ -39,7 +39,7 @@ def _likeliest(case: Case, knowledge: KnowledgeBase, priors: Mapping[str, float]
 
 
 def _with(case: Case, fact: str, value: str) -> Case:
-    return replace(case, facts={**case.facts, fact: value})
+    return replace(case, facts={**case.facts, fact: value}, settled=False)
 
 
 def _entries(decision: Decision) -> dict[str, float]:

@@ -6,7 +6,7 @@ import unicodedata
 from functools import cache
 from typing import Any
 
-from sudachipy import Dictionary, SplitMode
+from sudachipy import Dictionary, Morpheme, SplitMode
 
 from expert.domain import TokenizedText
 
@@ -16,6 +16,9 @@ FIELDS = {"normalized_form", "pos"}
 _KEPT = "…"  # NFKC would make three full stops of it, which end a sentence
 # Characters that folding leaves as they are or maps to one other, and of which Sudachi makes neither blank nor empty tokens.
 _PLAIN = re.compile(r"[!-~、-〕ぁ-ゖァ-ー一-鿿！-～]*+")
+_WHOLE = re.compile(r"[!-~、-〕ぁ-ゖァ-ー一-鿿！-～\n→×○〜 \t\u3000]*+")  # Sudachi makes no empty token of them
+_IN_PLACE = re.compile(r"[!-~、-〕ぁ-ゖァ-ー一-鿿！-～\n…→×○〜]*+")  # folding leaves their number alone
+_IN_PLACE_OR_BLANK = re.compile(r"[!-~、-〕ぁ-ゖァ-ー一-鿿！-～\n…→×○〜 \t\u3000]*+")
 _BLANKS = re.compile(r"[ \t\u3000]+")
 _BLANK = frozenset((" ", "\n", "\t", "\u3000", ""))
 IMPERATIVE, VOLITIONAL, CONDITIONAL, TERMINAL, CONTINUATIVE, OTHER_FORM = 1, 2, 3, 4, 5, 0
@@ -40,15 +43,14 @@ class Tokenizer:
     def tokenize(self, text: str) -> TokenizedText:
         """Any string, lone surrogates included (each is read as U+FFFD); blanks are not tokens."""
         normal, origin = fold(text)
-        morphemes = list(self._sudachi().tokenize(normal))
-        lemmas = [m.normalized_form() for m in morphemes]
-        starts = [m.begin() for m in morphemes]
-        ends = [*starts[1:], len(normal)][: len(starts)]
-        kinds = [m.part_of_speech_id() for m in morphemes]
-        if not _PLAIN.fullmatch(normal):  # zero-length morphemes (…) and blanks are no tokens
-            kept = [i for i, lemma in enumerate(lemmas) if starts[i] < ends[i] and lemma not in _BLANK]
-            lemmas, starts, ends, kinds = ([column[i] for i in kept] for column in (lemmas, starts, ends, kinds))
-        return TokenizedText(text, normal, origin, lemmas, starts, ends, kinds, self._form)
+        morphemes = self._sudachi().tokenize(normal)
+        lemmas = list(map(Morpheme.normalized_form, morphemes))
+        if not _PLAIN.fullmatch(normal):  # blanks and zero-length morphemes (of …) are no tokens
+            kept = [i for i, lemma in enumerate(lemmas) if lemma not in _BLANK]
+            if not _WHOLE.fullmatch(normal):
+                kept = [i for i in kept if morphemes[i].begin() < morphemes[i].end()]
+            lemmas, morphemes = [lemmas[i] for i in kept], [morphemes[i] for i in kept]
+        return TokenizedText(text, normal, origin, lemmas, morphemes, self._form)
 
     def _sudachi(self) -> Any:
         tokenizer = getattr(self._local, "tokenizer", None)
@@ -72,9 +74,9 @@ def fold(text: str) -> tuple[str, tuple[int, ...] | None]:
     """
     if _PLAIN.fullmatch(text):
         return unicodedata.normalize("NFKC", text), None
-    if not _has_blank(text) and not any(map(_is_troublesome, set(text))):
+    if _IN_PLACE.fullmatch(text) or not (_has_blank(text) or any(map(_is_troublesome, set(text)))):
         return _nfkc(text), None
-    if not any(map(_is_troublesome, set(text) - _BLANK)):
+    if _IN_PLACE_OR_BLANK.fullmatch(text) or not any(map(_is_troublesome, set(text) - _BLANK)):
         return _without_blanks(text)
     out: list[str] = []
     origin: list[int] = []

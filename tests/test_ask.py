@@ -214,6 +214,26 @@ def test_the_model_applied_here_equals_scikit_learn(expert: Expert) -> None:
     assert np.allclose(got, expected, atol=2e-3)
 
 
+def test_many_texts_are_scored_as_one_by_one_and_as_by_their_features(expert: Expert) -> None:
+    import numpy as np
+
+    texts = [e.text for e in corpus.load(corpus.training_files(), expert.knowledge.scenarios, expert.knowledge.facts)][::12]
+    texts += ["a_b _ __ x_振込", "…", "HELP_DECRYPT という画面", "払った払った払った"]
+    tokens = [expert.tokenizer.tokenize(t) for t in texts]
+    mentions = [expert.matcher.match(t) for t in tokens]
+    rows = [(t, m, expert.assertion.determine(m, t)) for t, m in zip(tokens, mentions, strict=True)]
+    together = expert.scorer.decisions(rows)
+    assert (np.concatenate([expert.scorer.decisions([row]) for row in rows]) == together).all()
+    assert np.allclose(expert.model.decisions([expert.features(t) for t in texts]), together, atol=1e-5)
+
+
+def test_a_sure_scenario_is_revised_only_by_what_the_user_adds(expert: Expert) -> None:
+    text = "アダルトサイトを見ていたら突然登録完了と出て、身に覚えのない料金を請求されました。払わないといけませんか。"
+    assert expert.ask(text).scenario == "unjust_billing"
+    assert expert.understand(text).case().settled
+    assert expert.ask(text, assume={"paid": "yes"}).scenario == "paid_scammer"
+
+
 @pytest.mark.slow
 def test_a_hundred_thousand_cases_do_not_grow_memory(expert: Expert) -> None:
     import resource

@@ -27,7 +27,7 @@ TOKENIZER = Tokenizer()
 )
 def test_a_token_points_at_its_own_words(given_text: str, words: str) -> None:
     text = TOKENIZER.tokenize(given_text)
-    spans = [text.original(a, b) for a, b in zip(text.starts, text.ends, strict=True)]
+    spans = [text.original(*text.place(i)) for i in range(len(text.lemmas))]
     assert words in [given_text[s.start : s.end] for s in spans]
 
 
@@ -47,8 +47,8 @@ def test_folding_keeps_offsets_in_order_and_in_range(given_text: str) -> None:
 @settings(max_examples=200, deadline=None)
 def test_any_text_can_be_tokenized(given_text: str) -> None:
     text = TOKENIZER.tokenize(given_text)
-    for start, end in zip(text.starts, text.ends, strict=True):
-        span = text.original(start, end)
+    for i in range(len(text.lemmas)):
+        span = text.original(*text.place(i))
         assert 0 <= span.start < span.end <= len(given_text)
 
 
@@ -60,4 +60,6 @@ def test_the_fields_left_out_change_nothing(given_text: str) -> None:
     normal, _ = fold(given_text)
     rows = [(m.normalized_form(), m.begin(), m.end()) for m in full.tokenize(normal) if m.surface().strip()]
     text = TOKENIZER.tokenize(given_text)
-    assert rows == list(zip(text.lemmas, text.starts, text.ends, strict=True))
+    assert rows == [(lemma, *text.place(i)) for i, lemma in enumerate(text.lemmas)]
+    kinds = [m.part_of_speech_id() for m in full.tokenize(normal) if m.surface().strip()]
+    assert kinds == [m.part_of_speech_id() for m in text.morphemes]
