@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -56,7 +57,8 @@ def clips(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
         from eval.clips_rules import Clips
     except ImportError:
         return [("CLIPS", "not installed (`pip install clipspy`)")]
-    cases = list({c.signature(): c for c in (u.case() for u in expert.understand_all(texts[:3000]))}.values())
+    read = [replace(u.case(), settled=False) for u in expert.understand_all(texts[:3000])]  # CLIPS is always allowed to revise
+    cases = list({c.signature(): c for c in read}.values())
     peer = Clips(expert.knowledge)
     same = sum(set(peer.infer(c)) == {f.rule for f in expert.engine.infer(c)[1]} for c in cases)
     rounds = [[seconds(partial(_each, infer, cases)) for infer in (peer.infer, expert.engine.infer)] for _ in range(3)]

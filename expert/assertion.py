@@ -7,10 +7,10 @@ All cues are data (rules/cues.yaml).
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from expert.domain import Assertion, Evidence, Fact, Mention, Modality, TokenizedText, Value
-from expert.patterns import LazyPattern, PatternTable, plain_groups
+from expert.patterns import LazyPattern, PatternTable, Searcher, plain_groups
 from expert.schema import CueEntry, FactEntry, LexiconEntry
 
 _IMPERATIVE, _VOLITIONAL, _CONTINUATIVE = 1, 2, 5
@@ -19,8 +19,7 @@ _LEFT_REACH, _LEFT_OVER = 30, 10
 _QUOTE_REACH, _KNOWER_REACH = 120, 40
 
 
-@dataclass(frozen=True)
-class _Walk:
+class _Walk(NamedTuple):
     """What the walk to the right of a target passed."""
 
     negations: int
@@ -31,19 +30,19 @@ class _Walk:
 
 
 class AssertionAnalyzer:
-    """Compiled cues. Values in, values out; safe for several threads."""
+    """Compiled cues. Values in, values out; safe for several threads. `fact_of` names the fact of each concept."""
 
     def __init__(self, facts: Mapping[str, FactEntry], cues: Iterable[CueEntry]) -> None:
         self._facts = facts
         self._concepts = {c.id: c for f in facts.values() for c in f.concepts}
-        self._fact_of = {c.id: f.id for f in facts.values() for c in f.concepts}
+        self.fact_of = {c.id: f.id for f in facts.values() for c in f.concepts}
         all_cues = list(cues)
         self._effects = {c.id: c.effect for c in all_cues}
         self._adjacent = PatternTable(_rows(c for c in all_cues if c.direction == "backward" and c.scope == "adjacent"))
-        self._outer = _compile(c for c in all_cues if c.direction == "backward" and c.scope != "adjacent")
-        self._forward = _compile(c for c in all_cues if c.direction == "forward" and c.effect != "confirmed")
-        self._confirmed = _compile(c for c in all_cues if c.effect == "confirmed")
-        self._terminate = _compile(c for c in all_cues if c.direction == "terminate")
+        self._outer = _searcher(c for c in all_cues if c.direction == "backward" and c.scope != "adjacent")
+        self._forward = _searcher(c for c in all_cues if c.direction == "forward" and c.effect != "confirmed")
+        self._confirmed = _searcher(c for c in all_cues if c.effect == "confirmed")
+        self._terminate = LazyPattern(_joined(c for c in all_cues if c.direction == "terminate")).guarded
         self._looks = (self._look_left, self._look_out, _look_around)
         self._correction = re.compile("|".join(p for c in all_cues if c.direction == "pseudo" for p in c.patterns) or r"(?!)")
 
@@ -51,7 +50,7 @@ class AssertionAnalyzer:
         """Facts in the order of the knowledge base; unknown ones are left out."""
         by_fact: dict[str, list[Assertion]] = {}
         for mention in mentions:
-            if fact := self._fact_of.get(mention.concept):
+            if fact := self.fact_of.get(mention.concept):
                 by_fact.setdefault(fact, []).append(self.assess(mention, text))
         resolved = (self._resolve(f, by_fact[f], text) for f in self._facts if f in by_fact)
         return tuple(fact for fact in resolved if fact)
@@ -149,10 +148,13 @@ _PLAIN_EFFECTS = ("neutral", "past", "negate", "negate_past")
 _FORM_MODALITY = {_IMPERATIVE: Modality.DEMAND, _VOLITIONAL: Modality.INTENTION}
 
 
-def _compile(cues: Iterable[CueEntry]) -> re.Pattern[str]:
+def _searcher(cues: Iterable[CueEntry]) -> Searcher:
+    return Searcher(_joined(cues))
+
+
+def _joined(cues: Iterable[CueEntry]) -> str:
     """One alternation with a named group a pattern."""
-    body = "|".join(f"(?P<{cue}__{i}>{plain_groups(pattern)})" for i, (pattern, cue) in enumerate(_rows(cues)))
-    return LazyPattern(body or r"(?!)").guarded
+    return "|".join(f"(?P<{cue}__{i}>{plain_groups(pattern)})" for i, (pattern, cue) in enumerate(_rows(cues))) or r"(?!)"
 
 
 def _rows(cues: Iterable[CueEntry]) -> list[tuple[str, str]]:

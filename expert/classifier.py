@@ -1,18 +1,22 @@
-"""Which scenario? A linear model over TF-IDF, trained with scikit-learn, applied with numpy.
+"""Which scenario, and which facts do such words come with? A linear model over TF-IDF, trained with scikit-learn, applied with numpy.
 
 Features: Sudachi normalized forms and their pairs, the meaning group of each word (rules/word_classes.txt), the concepts found, and
 the facts with their value (so that `paid=no` is not `paid=yes`). Scores are a softmax over the decision values with a temperature fitted on
-held-out folds (Guo et al. 2017). The model file is a plain .npz without pickled objects: it cannot execute code.
+held-out examples (Guo et al. 2017). The model file is a plain .npz without pickled objects: it cannot execute code.
 scikit-learn is imported only to train: importing it would cost more time than answering.
 """
 
 import contextlib
 import hashlib
+import math
+import multiprocessing
 import os
+import sys
 import tempfile
+import threading
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import pairwise
@@ -29,16 +33,19 @@ from expert.domain import Fact, Mention, Score, TokenizedText
 class Settings:
     """Everything that shapes the model; part of its key."""
 
-    format: int = 4
+    format: int = 6
     c: float = 0.5
+    facts_c: float = 1.0
+    facts_balance: float = 0.5
     alpha: float = 0.05
     min_df: int = 2
-    folds: int = 5
+    parts: int = 5
+    tolerance: float = 1e-3
     review_share: float = 0.1
 
 
 SETTINGS = Settings()
-_KEPT, _TINY, _THREADS = 6, 1e-12, 2
+_KEPT, _TINY = 6, 1e-12
 SKIPPED = frozenset("はがをにでとのもへや、。")
 """Words that count only as part of a pair."""
 _LIBRARIES = ("scikit-learn", "sudachipy", "sudachidict-core", "numpy")
@@ -60,9 +67,13 @@ def features(text: TokenizedText, mentions: Sequence[Mention], facts: Sequence[F
 
 @dataclass(frozen=True)
 class Model:
-    """Weights [features, scenarios], idf [features], and what training found out about itself."""
+    """Weights [features, scenarios and facts], idf [features], and what training found out about itself.
+
+    The columns of weights and bias are the scenarios, then the facts: above zero where a fact is likely `yes`.
+    """
 
     scenarios: tuple[str, ...]
+    facts: tuple[str, ...]
     vocabulary: Mapping[str, int]
     idf: Array
     weights: Array
@@ -74,7 +85,7 @@ class Model:
 
     def decisions(self, found: Sequence[Features]) -> Array:
         """Decision values [texts, scenarios]: sublinear tf x idf, unit length, times the weights."""
-        return self.decide(map(self._vector, found))
+        return self.decide(map(self._vector, found))[:, : len(self.scenarios)]
 
     def _vector(self, features: Features) -> tuple[Array, Array]:
         counts = Counter(map(self.vocabulary.get, features))
@@ -87,12 +98,12 @@ class Model:
         return np.asarray((1 + np.log(counts.astype(np.float32))) * self.idf[index])
 
     def decide(self, vectors: Iterable[tuple[Array, Array]]) -> Array:
-        """Decision values [texts, scenarios] of vectors given by their values and the numbers of their features."""
+        """Decision values [texts, scenarios and facts] of vectors given by their values and the numbers of their features."""
         return np.asarray(self.bias + np.array([self._product(*vector) for vector in vectors]))
 
     def _product(self, values: Array, index: Array) -> Array:
         """Unit vector times weights; zero where no feature is known."""
-        return np.asarray((values @ self.weights[index]) / np.sqrt(max(float(values @ values), _TINY)))
+        return np.asarray((values @ self.weights.take(index, 0)) / math.sqrt(max(float(values @ values), _TINY)))
 
     def score(self, found: Sequence[Features]) -> list[tuple[Score, ...]]:
         """Calibrated scores of the first six scenarios of each text, best first; over all scenarios they would add up to 1."""
@@ -107,26 +118,60 @@ class Model:
 
 
 def train(found: Sequence[Features], labels: Sequence[str], facts: Sequence[Mapping[str, str]], key: str) -> Model:
-    """Fit on the features and labels of a corpus; takes seconds."""
+    """Fit on the features, scenarios and facts (yes, no, or unsure: left aside for that fact) of a corpus; takes seconds."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(analyzer=_identity, sublinear_tf=True, min_df=SETTINGS.min_df, dtype=np.float32)
     matrix = vectorizer.fit_transform(found)
     scenarios, y = np.unique(np.array(labels), return_inverse=True)
-    (weights, bias), held_out = _fit_all(matrix, y)
-    temperature = _fit_temperature(held_out, y)
+    names = tuple(dict.fromkeys(f for stated in facts for f in stated))
+    fact_model = _beside(lambda: _fit_facts(matrix, names, facts))
+    weights, bias = _fit(matrix, y)
+    held_out, truth = _held_out(matrix, y)
+    temperature = _fit_temperature(held_out, truth)
     top = _softmax(held_out / temperature).max(axis=1)
+    fact_weights, fact_bias = fact_model()
     return Model(
         scenarios=tuple(map(str, scenarios)),
+        facts=names,
         vocabulary=vectorizer.vocabulary_,
         idf=vectorizer.idf_.astype(np.float32),
-        weights=weights.astype(np.float32),
-        bias=bias.astype(np.float32),
+        weights=np.hstack([weights, fact_weights]).astype(np.float32),
+        bias=np.concatenate([bias, fact_bias]).astype(np.float32),
         temperature=temperature,
         review_below=float(np.quantile(top, SETTINGS.review_share)),
         priors=_priors(labels, facts),
         key=key,
     )
+
+
+def _beside(work: Callable[[], Any]) -> Callable[[], Any]:
+    """Start work in a forked process; the function returned waits for the outcome.
+
+    Where a fork is not possible or not safe (other threads run), or fails, the work is done when the outcome is asked for.
+    """
+    if "fork" not in multiprocessing.get_all_start_methods() or threading.active_count() > 1 or sys.platform == "darwin":
+        return work
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=lambda: sender.send(work()), daemon=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of native threads too: the child uses none of theirs
+            process.start()
+    except (OSError, AssertionError):
+        return work
+    sender.close()
+
+    def outcome() -> Any:
+        try:
+            return receiver.recv()
+        except EOFError:
+            return work()
+        finally:
+            process.join()
+
+    return outcome
 
 
 def _identity(found: Features) -> Features:
@@ -142,7 +187,7 @@ def _fit(matrix: Any, y: Array) -> tuple[Array, Array]:
     from sklearn.naive_bayes import MultinomialNB
     from sklearn.svm import LinearSVC
 
-    svm = LinearSVC(C=SETTINGS.c, class_weight="balanced", random_state=0).fit(matrix, y)
+    svm = LinearSVC(C=SETTINGS.c, class_weight="balanced", tol=SETTINGS.tolerance, random_state=0).fit(matrix, y)
     bayes = MultinomialNB(alpha=SETTINGS.alpha, fit_prior=False).fit(matrix, y)
     svm_weights, svm_bias = _centred(svm.coef_.T, svm.intercept_, matrix)
     bayes_weights, bayes_bias = _centred(bayes.feature_log_prob_.T, bayes.class_log_prior_, matrix)
@@ -156,21 +201,30 @@ def _centred(weights: Array, bias: Array, matrix: Any) -> tuple[Array, Array]:
     return weights / spread, bias / spread
 
 
-def _fit_all(matrix: Any, y: Array) -> tuple[tuple[Array, Array], Array]:
-    """The model of all examples, and the decision values that examples get from models that have not seen them.
-
-    liblinear lets other threads run: two fits at a time.
-    """
+def _held_out(matrix: Any, y: Array) -> tuple[Array, Array]:
+    """Decision values and labels of a part of the examples (stratified), from a model that has not seen them."""
     from sklearn.model_selection import StratifiedKFold
 
-    folds = list(StratifiedKFold(SETTINGS.folds, shuffle=True, random_state=0).split(matrix, y))
-    parts = [np.arange(len(y)), *(fit for fit, _ in folds)]
-    with ThreadPoolExecutor(_THREADS) as pool:
-        whole, *others = pool.map(lambda part: _fit(matrix[part], y[part]), parts)
-    out = np.zeros((len(y), len(whole[1])))  # every fold holds every scenario: the folds are stratified
-    for (_, hold), (weights, bias) in zip(folds, others, strict=True):
-        out[hold] = matrix[hold] @ weights + bias
-    return whole, out
+    fit, hold = next(StratifiedKFold(SETTINGS.parts, shuffle=True, random_state=0).split(matrix, y))
+    weights, bias = _fit(matrix[fit], y[fit])
+    return matrix[hold] @ weights + bias, y[hold]
+
+
+def _fit_facts(matrix: Any, names: Sequence[str], facts: Sequence[Mapping[str, str]]) -> tuple[Array, Array]:
+    """Weights [features, facts] and bias: for each fact a linear support vector machine that tells `yes` from everything else."""
+    from sklearn.svm import LinearSVC
+
+    def fit(name: str) -> tuple[Array, float]:
+        sure = np.array([stated.get(name) != "unsure" for stated in facts])
+        yes = np.array([stated.get(name) == "yes" for stated in facts])[sure]
+        if yes.all() or not yes.any():
+            return np.zeros(matrix.shape[1]), -1.0
+        weight = (np.count_nonzero(~yes) / np.count_nonzero(yes)) ** SETTINGS.facts_balance
+        model = LinearSVC(C=SETTINGS.facts_c, class_weight={True: weight, False: 1.0}, tol=SETTINGS.tolerance, random_state=0).fit(matrix[sure], yes)
+        return model.coef_[0], float(model.intercept_[0])
+
+    fitted = list(map(fit, names))  # not in threads: liblinear has one random generator for all of them
+    return np.array([w for w, _ in fitted]).reshape(-1, matrix.shape[1]).T, np.array([b for _, b in fitted])
 
 
 def _fit_temperature(decisions: Array, y: Array) -> float:
@@ -243,6 +297,7 @@ def _unpack(data: Mapping[str, Array], key: str) -> Model | None:
         priors.setdefault(scenario, {})[fact] = float(value)
     return Model(
         scenarios=tuple(map(str, data["scenarios"])),
+        facts=tuple(map(str, data["facts"])),
         vocabulary={name: i for i, name in enumerate(names)},
         idf=data["idf"],
         weights=weights,
@@ -268,6 +323,7 @@ def _write(file: Path, model: Model) -> None:
                 key=model.key,
                 digest=hashlib.sha256(vocabulary.tobytes() + model.weights.tobytes()).hexdigest(),
                 scenarios=np.array(model.scenarios),
+                facts=np.array(model.facts),
                 vocabulary=vocabulary,
                 idf=model.idf,
                 weights=model.weights,

@@ -10,13 +10,16 @@ from typing import Any
 
 from expert.errors import EvaluationError
 
-_KEYS = {"id", "text", "scenario", "accept", "facts", "unsure_facts", "voice", "writer", "source"}
+_KEYS = {"id", "text", "scenario", "accept", "facts", "unsure_facts", "second", "voice", "writer", "source"}
 _SHOWN_FAULTS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled complaint. `facts` holds only what is stated; `accept` other scenarios that are also right."""
+    """One labelled complaint. `facts` holds only what is stated; `accept` other scenarios that are also right.
+
+    `second` is the scenario that an independent second reader gave, `unsure_facts` names the facts on which the two readers differ.
+    """
 
     id: str
     text: str
@@ -24,6 +27,7 @@ class Example:
     accept: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     unsure_facts: tuple[str, ...] = ()
+    second: str = ""
     voice: Mapping[str, str] = field(default_factory=dict)
     writer: str = ""
     source: str = ""
@@ -92,7 +96,7 @@ def _example(row: Any, scenarios: Collection[str], facts: Collection[str]) -> Ex
         raise ValueError('一行は {"id": …, "text": …, "scenario": …} の形にしてください')
     if unknown := set(row) - _KEYS:
         raise ValueError(f"知らない項目です: {'、'.join(sorted(unknown))}(使えるのは {'、'.join(sorted(_KEYS))})")
-    labels = [row["scenario"], *(row.get("accept") or [])]
+    labels = [row["scenario"], *(row.get("accept") or []), *filter(None, [row.get("second")])]
     for label in labels:
         if label not in scenarios:
             raise ValueError(f"場面「{label}」は使えません(使えるのは {'、'.join(scenarios)})")
@@ -109,6 +113,7 @@ def _example(row: Any, scenarios: Collection[str], facts: Collection[str]) -> Ex
         accept=tuple(row.get("accept") or ()),
         facts=stated,
         unsure_facts=tuple(row.get("unsure_facts") or ()),
+        second=row.get("second") or "",
         voice=row.get("voice") or {},
         writer=row.get("writer", ""),
         source=row.get("source", ""),

@@ -32,17 +32,17 @@ _ONLY_IF_SURE = ("ignore_claim", "close_browser", "call_110", "factory_reset")
 
 
 def with_second(first: Decision, second: Decision, knowledge: KnowledgeBase) -> Decision:
-    """Advice where two scenarios stand close together: that of the first, and what is urgent or never to be done in the second."""
+    """Advice where a second scenario is not far off: that of the first, and what the second adds that can do no harm in the first."""
     had = {a.id for a in first.actions} | {d.id for d in first.desks}
-    urgent = [a for a in second.actions if a.urgency in ("never", "now") and a.id not in (*had, *_ONLY_IF_SURE)]
-    urgent_rules = {r for a in urgent for r in a.rules}
-    desks = [d for d in second.desks if d.id not in (*had, _FIRST_DESK) and urgent_rules & set(d.rules)]
-    if not urgent:
+    actions = [a for a in second.actions if a.id not in (*had, *_ONLY_IF_SURE)]
+    if not actions:
         return first
-    rules = urgent_rules | {r for d in desks for r in d.rules}
+    rules = {r for a in actions for r in a.rules}
+    desks = [d for d in second.desks if d.id not in (*had, _FIRST_DESK) and rules & set(d.rules)]
+    rules |= {r for d in desks for r in d.rules}
     fired = {f.rule for f in first.trace}
     trace = (*first.trace, *(f for f in second.trace if f.rule in rules - fired))
-    return _ordered(first.scenario, [*first.actions, *urgent], [*first.desks, *desks], trace, knowledge)
+    return _ordered(first.scenario, [*first.actions, *actions], [*first.desks, *desks], trace, knowledge)
 
 
 def _chosen(kind: str, firings: Iterable[Firing]) -> list[tuple[str, tuple[str, ...]]]:

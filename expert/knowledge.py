@@ -78,6 +78,11 @@ class KnowledgeBase:
         return {scenario: frozenset(facts) for scenario, facts in out.items()}
 
     @cached_property
+    def denied_facts(self) -> frozenset[str]:
+        """Facts of which some rule asks whether they are `no`: for the others, `no` is as good as unknown."""
+        return frozenset(c.key for rule in self.rules.values() for c in rule.when if "no" in c.values)
+
+    @cached_property
     def states(self) -> frozenset[str]:
         """Every state that some rule declares."""
         return frozenset(s for rule in self.rules.values() for s in rule.declare)

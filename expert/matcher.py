@@ -9,10 +9,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ahocorasick_rs import AhoCorasick
 
 from expert.domain import Mention, TokenizedText
+from expert.errors import KnowledgeError
 from expert.patterns import LazyPattern, beginnings
 from expert.schema import LexiconEntry
 
@@ -23,7 +25,7 @@ _BEFORE, _AFTER = 16, 10
 _SENTENCE_END = re.compile(r"[。！？!?\n」』]")
 _IN_QUOTE = re.compile(r"[^。！？!?\n」』]*+\Z")
 _IN_SENTENCE = re.compile(r"[^。！？!?\n]*+\Z")  # an object may stand in quotation marks before its verb
-_RELATIVE_REACH = 9
+_RELATIVE_REACH = 7
 """The longest match of _RELATIVE."""
 _RELATIVE = re.compile(r"(?:ちゃっ|てしまっ|じゃっ|でしまっ|され|まし)?[ただ](?:この|その|私の|あの)?")
 
@@ -34,8 +36,7 @@ class _Phrase:
     pattern: LazyPattern
 
 
-@dataclass
-class _Beginning:
+class _Beginning(NamedTuple):
     """What may start with some literal characters: phrases (`any` matches if one of them does) and things of concepts."""
 
     phrases: list[_Phrase]
@@ -100,17 +101,18 @@ class Matcher:
     def _match_phrases(self, normal: str) -> tuple[list[Mention], Places]:
         """The mentions by phrases, and where things may start."""
         found, places = list[Mention](), defaultdict[str, list[int]](list)
+        beginnings = self._beginnings
         for key, start, _ in self._finder.find_matches_as_indexes(normal, overlapping=True):
-            beginning = self._beginnings[key]
-            for concept_id in beginning.things:
+            phrases, any_of_them, things = beginnings[key]
+            for concept_id in things:
                 places[concept_id].append(start)
-            if beginning.phrases and beginning.any.compiled.match(normal, start):
-                found += self._phrases_at(normal, start, beginning.phrases)
+            if phrases and any_of_them.match(normal, start):
+                found += self._phrases_at(normal, start, phrases)
         return found, places
 
     def _phrases_at(self, normal: str, start: int, phrases: list[_Phrase]) -> Iterator[Mention]:
         for phrase in phrases:
-            found = phrase.pattern.compiled.match(normal, start)
+            found = phrase.pattern.match(normal, start)
             if found and not self._blocked(normal, start, found.end(), phrase.concept):
                 yield Mention(phrase.concept.id, start, start, found.end())
 
@@ -146,13 +148,19 @@ class Matcher:
 def _thing_beginnings(concepts: Iterable[LexiconEntry]) -> dict[str, list[str]]:
     out: dict[str, list[str]] = {}
     for concept in concepts:
-        for key in set().union(*map(beginnings, concept.things)):
+        found = {thing: beginnings(thing) for thing in concept.things}
+        if vague := [thing for thing, keys in found.items() if "" in keys]:
+            raise KnowledgeError(
+                [f"概念 {concept.id}: things の「{t}」は、どの文字で始まるかが決まりません。文字か [ ] で始めてください" for t in vague]
+            )
+        for key in set().union(*found.values()):
             out.setdefault(key, []).append(concept.id)
     return out
 
 
 def _beginning(phrases: list[_Phrase], things: list[str]) -> _Beginning:
-    return _Beginning(phrases, LazyPattern("|".join(p.pattern.pattern for p in phrases)), things)
+    either = phrases[0].pattern if len(phrases) == 1 else LazyPattern("|".join(p.pattern.pattern for p in phrases))
+    return _Beginning(phrases, either, things)
 
 
 def _governed(things: re.Pattern[str], near: Sequence[int], normal: str, begin: int, end: int) -> int:

@@ -5,8 +5,8 @@ searching with all of them milliseconds a text.
 """
 
 import re
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Callable, Iterable
+from functools import cache, cached_property
 from re import _parser  # type: ignore[attr-defined]  # the only way to learn how a pattern can begin
 from typing import Any
 
@@ -85,6 +85,10 @@ class LazyPattern:
             raise KnowledgeError([f"正規表現「{self.pattern}」に誤りがあります({error})"]) from error
 
     @cached_property
+    def match(self) -> Callable[..., re.Match[str] | None]:
+        return self.compiled.match
+
+    @cached_property
     def first(self) -> frozenset[str] | None:
         """The characters with which a match can begin; None where that cannot be told."""
         found = _first(_parser.parse(self.pattern))
@@ -97,6 +101,24 @@ class LazyPattern:
             return self.compiled
         characters = "".join(map(re.escape, sorted(self.first)))
         return re.compile(f"(?=[{characters}])(?:{self.pattern})")
+
+
+class Searcher:
+    """A pattern to search with: cheap where none of its literal beginnings stands, which is nearly everywhere."""
+
+    def __init__(self, pattern: str) -> None:
+        starts = beginnings(pattern)
+        self._start = re.compile("|".join(map(re.escape, sorted(starts)))) if "" not in starts else re.compile("")
+        self._pattern = LazyPattern(pattern).guarded
+
+    def search(self, text: str, start: int, end: int) -> re.Match[str] | None:
+        first = self._start.search(text, start, end)
+        return self._pattern.search(text, first.start(), end) if first else None
+
+
+@cache
+def _name(group: str | None) -> str:
+    return str(group).rsplit("__", 1)[0]
 
 
 class PatternTable:
@@ -115,7 +137,7 @@ class PatternTable:
         if compiled is None:
             compiled = self._by_character[text[at]] = self._compile(text[at])
         found = compiled.match(text, at)
-        return (str(found.lastgroup).rsplit("__", 1)[0], found.end()) if found else None
+        return (_name(found.lastgroup), found.end()) if found else None
 
     def _compile(self, char: str) -> re.Pattern[str]:
         rows = [(p.pattern, name) for p, name in self._rows if p.first is None or char in p.first]

@@ -8,7 +8,7 @@ from expert.knowledge import KnowledgeBase
 
 MOST = 5
 _TRIED = 4
-"""Facts tried: each costs up to two runs of the rules."""
+"""Facts tried: each costs one or two runs of the rules."""
 METHOD = "payment_method"
 _WEIGHT = {"never": 3.0, "now": 4.0, "today": 2.0, "soon": 1.0}
 _DESK_WEIGHT = 1.0
@@ -24,7 +24,8 @@ def ask_back(
     decisive = knowledge.revising_facts.get(decision.scenario, frozenset())
     priors = {f: max(priors.get(f, 0.0), _DECISIVE if f in decisive else 0.0) for f in knowledge.facts}
     for fact in _likeliest(case, knowledge, priors):
-        changes, weight = _changes(decision, [decide(_with(case, fact, v)) for v in ("yes", "no")])
+        values = ("yes", "no") if fact in knowledge.denied_facts else ("yes",)
+        changes, weight = _changes(decision, [decide(_with(case, fact, v)) for v in values])
         if changes:
             question = Question(fact, knowledge.facts[fact].question, changes)
             ranked.append((weight * priors[fact], question))

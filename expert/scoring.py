@@ -1,22 +1,24 @@
-"""`classifier.features` and `Model.score` for many texts at once, without a string for each feature.
+"""`classifier.features` and `Model.decisions` for many texts at once, without a string for each feature.
 
 What the strings say is looked up by number: a word in one dictionary, a pair of words in one sorted array, all texts together.
 It took half of the time of an answer otherwise. A test holds both roads to the same scores.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, pairwise, repeat
 from typing import Any
 
 import numpy as np
 
 from expert.classifier import SKIPPED, Model
-from expert.domain import Fact, Mention, Score, TokenizedText
+from expert.domain import Fact, Mention, TokenizedText
 
 Row = tuple[TokenizedText, Sequence[Mention], Sequence[Fact]]
 Array = np.ndarray[Any, Any]
 
 _MARKED = ("concept:", "fact:", "class:")
+_BREAKS = frozenset("。、!?「」『』()")
 _NONE = -1
 _SHORT = 2**31
 
@@ -35,25 +37,31 @@ class Scorer:
         self._base = len(self._words) + 1  # 0 is the word that the model has not seen
         keys = np.array([self._words[a] * self._base + self._words[b] for _, a, b in pairs], np.int64)
         order = np.argsort(keys)
-        self._pair_keys = keys[order]
-        self._pair_features = np.array([vocabulary[name] for name, _, _ in pairs], np.int64)[order]
+        self._pair_keys = np.append(keys[order], np.iinfo(np.int64).max)  # a last key that no pair has: every search ends within
+        self._pair_features = np.append(np.array([vocabulary[name] for name, _, _ in pairs], np.int64)[order], _NONE)
         self._word_features = np.full(self._base, _NONE)
         self._class_features = np.full(self._base, _NONE)
+        gains = model.weights[:, len(model.scenarios) :].T * model.idf
+        self._gains = dict(zip(model.facts, np.hstack([gains, np.zeros((len(gains), 1))]), strict=True))  # feature -1 gains nothing
         for word, i in self._words.items():
             if word not in SKIPPED:
                 self._word_features[i] = vocabulary.get(word, _NONE)
                 self._class_features[i] = vocabulary.get(classes.get(word, ""), _NONE)
 
-    def score(self, rows: Sequence[Row]) -> list[tuple[Score, ...]]:
-        """As `Model.score` of the features of each row."""
-        return self._model.ranked(self.decisions(rows))
-
-    def decisions(self, rows: Sequence[Row]) -> Array:
-        """As `Model.decisions`: values [texts, scenarios]."""
-        owners, features, counts = self._count(rows)
-        values = self._model.values(features, counts)
+    def read(self, rows: Sequence[Row]) -> "Reading":
+        """The values of all texts, as `Model.decisions` gives them for the features of each row (scenarios, then facts)."""
+        texts = np.arange(len(rows))
+        owner = np.repeat(texts, [len(tokens.lemmas) for tokens, _, _ in rows])
+        known = self._words.get
+        words = np.fromiter(chain.from_iterable([map(known, tokens.lemmas, repeat(0)) for tokens, _, _ in rows]), np.int64, len(owner))
+        pairs = np.where(owner[:-1] == owner[1:], self._pair_of(words), _NONE)
+        kinds = _Kinds(self._word_features[words], self._class_features[words], pairs)
+        marks = [self._marks(mentions, facts) for _, mentions, facts in rows]
+        owners, features, counts = self._count(len(rows), owner, kinds, marks)
+        weights = self._model.values(features, counts)
         ends = np.searchsorted(owners, np.arange(len(rows) + 1)).tolist()
-        return self._model.decide((values[a:b], features[a:b]) for a, b in pairwise(ends))
+        values = self._model.decide((weights[a:b], features[a:b]) for a, b in pairwise(ends))
+        return Reading(values, np.searchsorted(owner, np.arange(len(rows) + 1)), kinds, self._gains)
 
     def _pairs(self, names: Iterable[str]) -> list[tuple[str, str, str]]:
         """Name, first and second word of each feature that is a pair. A name that no two known words make up is a word."""
@@ -66,33 +74,61 @@ class Scorer:
                 self._words[name] = len(self._words) + 1
         return out
 
-    def _count(self, rows: Sequence[Row]) -> tuple[Array, Array, Array]:
-        """Row, feature and how often the row has it, in the order of rows and features."""
-        texts = np.arange(len(rows))
-        owner = np.repeat(texts, [len(tokens.lemmas) for tokens, _, _ in rows])
-        known = self._words.get
-        words = np.fromiter(chain.from_iterable([map(known, tokens.lemmas, repeat(0)) for tokens, _, _ in rows]), np.int64, len(owner))
-        first, pairs = self._find_pairs(words, owner)
-        marks = [self._marks(mentions, facts) for _, mentions, facts in rows]
+    def _count(self, texts: int, owner: Array, kinds: "_Kinds", marks: Sequence[Sequence[int]]) -> tuple[Array, Array, Array]:
+        """Text, feature and how often the text has it, in the order of texts and features."""
         marked = np.fromiter(chain.from_iterable(marks), np.int64)
-        features = np.concatenate([self._word_features[words], self._class_features[words], pairs, marked])
-        owners = np.concatenate([owner, owner, owner[first], np.repeat(texts, list(map(len, marks)))])
+        features = np.concatenate([kinds.words, kinds.classes, kinds.pairs, marked])
+        owners = np.concatenate([owner, owner, owner[:-1], np.repeat(np.arange(texts), list(map(len, marks)))])
         kept = features != _NONE
         size = len(self._model.idf)
         keys = owners[kept] * size + features[kept]
-        if len(rows) * size < _SHORT:
+        if texts * size < _SHORT:
             keys = keys.astype(np.int32)  # sorted in half of the time
         keys, counts = np.unique(keys, return_counts=True)
         return keys // size, keys % size, counts
 
-    def _find_pairs(self, words: Array, owner: Array) -> tuple[Array, Array]:
-        """Places of the first words of known pairs, and their features."""
+    def _pair_of(self, words: Array) -> Array:
+        """Feature of each word with its neighbour [words - 1]; -1 where the model does not know the pair."""
         keys = words[:-1] * self._base + words[1:]
         at = np.searchsorted(self._pair_keys, keys)
-        at[at == len(self._pair_keys)] = 0
-        (found,) = np.nonzero((self._pair_keys[at] == keys) & (owner[:-1] == owner[1:]))
-        return found, self._pair_features[at[found]]
+        return np.where(self._pair_keys[at] == keys, self._pair_features[at], _NONE)
 
     def _marks(self, mentions: Sequence[Mention], facts: Sequence[Fact]) -> list[int]:
         concepts = [i for m in mentions if (i := self._concepts.get(m.concept)) is not None]
         return [*concepts, *(i for f in facts if (i := self._facts.get((f.id, f.value))) is not None)]
+
+
+@dataclass(frozen=True)
+class _Kinds:
+    """Features by token (pairs: by token and its right neighbour); -1 where the model knows none."""
+
+    words: Array
+    classes: Array
+    pairs: Array
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the model says of some texts: `values` [texts, scenarios and facts], and where in a text it finds a fact."""
+
+    values: Array
+    starts: Array
+    kinds: _Kinds
+    gains: Mapping[str, Array]
+
+    def clauses(self, text: int, tokens: TokenizedText, facts: Sequence[str]) -> list[tuple[int, int]]:
+        """For each fact the clause (a span of the normal text) whose words speak most for it."""
+        first, last = self.starts[text], self.starts[text + 1]
+        words, classes, pairs = self.kinds.words[first:last], self.kinds.classes[first:last], self.kinds.pairs[first : last - 1]
+        breaks = [i for i, lemma in enumerate(tokens.lemmas) if lemma in _BREAKS]
+        bounds = [(a + 1, b) for a, b in pairwise([-1, *breaks, len(words)]) if a + 1 < b] or [(0, len(words))]
+        starts = [a for a, _ in bounds]
+        out = []
+        for gains in map(self.gains.__getitem__, facts):
+            shares = gains[words] + gains[classes]
+            half = gains[pairs] / 2
+            shares[:-1] += half
+            shares[1:] += half
+            begin, end = bounds[int(np.add.reduceat(shares, starts).argmax())]
+            out.append((tokens.place(begin)[0], tokens.place(end - 1)[1]))
+        return out

@@ -14,7 +14,7 @@ from expert.errors import EvaluationError
 from .conftest import ROOT
 
 KNOWLEDGE = knowledge.load()
-FEWEST = 40
+FEWEST, FEWEST_OUT_OF_SCOPE = 100, 250
 
 
 def _load(split: str) -> list[Example]:
@@ -51,6 +51,15 @@ def test_splits_are_by_writer() -> None:
     assert {e.writer for e in TRAIN} & {e.writer for e in TEST} == set()
 
 
+@pytest.mark.parametrize("split", [TRAIN, TEST], ids=["train", "test"])
+def test_two_readers_stand_behind_every_label(split: list[Example]) -> None:
+    assert [e.id for e in split if e.second not in (e.scenario, *e.accept)] == []
+
+
+def test_a_fifth_of_the_texts_is_long() -> None:
+    assert sum(len(e.text) > 250 for e in TRAIN) >= len(TRAIN) / 5
+
+
 def test_ids_are_unique() -> None:
     assert [i for i, n in Counter(e.id for e in [*TRAIN, *TEST]).items() if n > 1] == []
 
@@ -58,7 +67,7 @@ def test_ids_are_unique() -> None:
 @pytest.mark.parametrize("scenario", KNOWLEDGE.scenarios)
 def test_each_scenario_has_examples_with_facts(scenario: str) -> None:
     own = [e for e in TRAIN if e.scenario == scenario]
-    assert len(own) >= FEWEST
+    assert len(own) >= (FEWEST_OUT_OF_SCOPE if scenario == "out_of_scope" else FEWEST)
     assert scenario == "out_of_scope" or sum(bool(e.facts) for e in own) >= len(own) // 3
 
 

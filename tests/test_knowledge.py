@@ -8,6 +8,8 @@ import pytest
 
 from expert import checks, knowledge
 from expert.errors import KnowledgeError
+from expert.matcher import Matcher
+from expert.schema import LexiconEntry
 
 from .conftest import ROOT
 
@@ -106,3 +108,10 @@ def test_a_year_later_everything_is_stale() -> None:
     loaded = knowledge.load()
     stale = [r for r in checks.advise(loaded, datetime.date(2028, 1, 1)) if "1年以上" in r.text]
     assert len(stale) == len(loaded.rules) + len(loaded.actions) + len(loaded.desks) + len(loaded.police_desks)
+
+
+def test_a_thing_that_may_begin_with_anything_is_named() -> None:
+    entry = LexiconEntry.model_validate({"id": "c", "title": "c", "acts": ["払う"], "things": ["[^a]金", "お金"]})
+    with pytest.raises(KnowledgeError) as error:
+        Matcher([entry])
+    assert "概念 c: things の「[^a]金」は、どの文字で始まるかが決まりません" in str(error.value)

@@ -1,9 +1,8 @@
 """The kernel: a batch of complaints -> the same batch with answers. Pure, given an Expert; the same for one process, many, and Spark."""
 
-import contextlib
 import gc
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +12,7 @@ from expert import explanation
 from expert.batch import masking
 from expert.domain import Answer, Fact
 from expert.errors import InputError, KakekomiError
-from expert.pipeline import Expert, Understanding, check_text
+from expert.pipeline import Expert, Understanding, check_text, collection_paused
 
 ANSWER = "answer"
 """Column with the answer as JSON (contract section 4), where it was asked for."""
@@ -113,13 +112,14 @@ class Kernel:
         self._layout = layout
         self._encoder = explanation.Encoder()
         self._titles = {s.id: s.title for s in expert.knowledge.scenarios.values()}
+        gc.freeze()  # the expert lives as long as the process: no search for cycles need visit it
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Answer every row.
 
         Raises KeyError if a column that the layout names is missing.
         """
-        with _collection_paused():
+        with collection_paused():
             return self._answer(batch)
 
     def _answer(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -205,18 +205,6 @@ class Kernel:
             yield pa.array(values[name], pa.string()) if name in values else pa.nulls(len(answers), pa.string())
 
 
-@contextlib.contextmanager
-def _collection_paused() -> Iterator[None]:
-    """Python's search for reference cycles takes a tenth of the time of a batch, and there are none to find: it waits until the batch is done."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
 @dataclass(frozen=True, slots=True)
 class _Row:
     """An answer or an error; `hidden` is the text as it may be written."""
@@ -259,4 +247,4 @@ def _masked(answer: Answer, hidden: str) -> Answer:
 
 
 def _masked_fact(fact: Fact, hidden: str) -> Fact:
-    return replace(fact, evidence=tuple(replace(e, text=hidden[e.start : e.end]) for e in fact.evidence))
+    return replace(fact, evidence=tuple(e._replace(text=hidden[e.start : e.end]) for e in fact.evidence))
