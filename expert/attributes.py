@@ -75,7 +75,7 @@ def _amount(text: TokenizedText, paid: Fact | None) -> int | None:
     sums = list(_sums(text))
     if not sums:
         return None
-    if paid and text.origin is None:
+    if paid and text.origin is None and not paid.why.startswith("learnt"):  # a learnt fact has a clause, not a place
         at = paid.evidence[-1].end
         sums.sort(key=lambda s: abs(s[0] - at))
     return sums[0][1]

@@ -138,13 +138,13 @@ class Expert:
         """Tokens, facts, attributes and scores of a text."""
         return self.understand_all([text])[0]
 
-    def understand_all(self, texts: Sequence[str]) -> list[Understanding]:
-        """The same for many texts: scoring them together is cheaper."""
+    def understand_all(self, texts: Sequence[str], *, evidence: bool = True) -> list[Understanding]:
+        """The same for many texts: scoring them together is cheaper. Without `evidence`, learnt facts show no words, which is cheaper still."""
         rows = self._read(texts)
         reading = self.scorer.read(rows)
         scores = self.model.ranked(reading.values[:, : len(self.model.scenarios)])
         learnt = reading.values[:, len(self.model.scenarios) :].tolist()
-        facts = [self.recognizer.settle(*row, learnt[i], partial(reading.clauses, i)) for i, row in enumerate(rows)]
+        facts = [self.recognizer.settle(*row, learnt[i], partial(reading.clauses, i) if evidence else None) for i, row in enumerate(rows)]
         read = [self.attributes.read(tokens, mentions, known) for (tokens, mentions, _), known in zip(rows, facts, strict=True)]
         return [_understanding(tokens, *rest) for (tokens, _, _), rest in zip(rows, zip(facts, read, scores, strict=True), strict=True)]
 

@@ -17,6 +17,8 @@ _KEEP, _ADD, _ADD_SPOKEN_OF = -0.2, 0.0, 0.15
 Chosen on the development cases (one value for all facts, so that little is fitted to them).
 """
 _NEVER_DROPPED = "danger"
+LEARNT = "learnt"
+"""How `Fact.why` begins where the model says so."""
 
 Clauses = Callable[[TokenizedText, Sequence[str]], Sequence[tuple[int, int]]]
 """For each fact the span of the normal text that speaks most for it."""
@@ -32,9 +34,12 @@ class Recognizer:
         self._fact_of = fact_of
 
     def settle(
-        self, text: TokenizedText, mentions: Iterable[Mention], read: Iterable[Fact], values: Sequence[float], clauses: Clauses
+        self, text: TokenizedText, mentions: Iterable[Mention], read: Iterable[Fact], values: Sequence[float], clauses: Clauses | None
     ) -> tuple[Fact, ...]:
-        """The facts of a text: `read` are those of the rules, `values` the model's, one for each name; `clauses` finds its words."""
+        """The facts of a text: `read` are those of the rules, `values` the model's, one for each name.
+
+        `clauses` finds the words of what the model adds; without it these facts show none.
+        """
         if len(text.normal) <= _SHORT_TEXT:
             return tuple(read)
         known = {fact.id: fact for fact in read}
@@ -48,7 +53,9 @@ class Recognizer:
         return tuple(kept[name] for name in self._names if name in kept)
 
 
-def _learnt(learnt: Sequence[tuple[str, float]], text: TokenizedText, clauses: Clauses) -> dict[str, Fact]:
+def _learnt(learnt: Sequence[tuple[str, float]], text: TokenizedText, clauses: Clauses | None) -> dict[str, Fact]:
+    if clauses is None:
+        return {name: Fact(name, "yes", (), LEARNT) for name, _ in learnt}
     spans = [text.original(*clause) for clause in clauses(text, [name for name, _ in learnt])]
     evidence = [Evidence(text.text[span.start : span.end], span.start, span.end) for span in spans]
-    return {name: Fact(name, "yes", (e,), f"learnt[{value:+.2f}]") for (name, value), e in zip(learnt, evidence, strict=True)}
+    return {name: Fact(name, "yes", (e,), f"{LEARNT}[{value:+.2f}]") for (name, value), e in zip(learnt, evidence, strict=True)}

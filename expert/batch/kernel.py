@@ -144,7 +144,7 @@ class Kernel:
     def _understand(self, texts: Sequence[str]) -> list[Understanding | str]:
         """All together, which is faster; one by one only if that failed, so that the others of the batch are not lost."""
         try:
-            return list(self._expert.understand_all(texts)) if texts else []
+            return [*self._expert.understand_all(texts, evidence=self._layout.json)] if texts else []
         except MemoryError:
             raise
         except Exception:
