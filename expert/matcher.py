@@ -7,7 +7,7 @@ where the literal characters with which they begin stand: all of them are looked
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from ahocorasick_rs import AhoCorasick
 
 from expert.domain import Mention, TokenizedText
 from expert.errors import KnowledgeError
-from expert.patterns import LazyPattern, beginnings
+from expert.patterns import LazyPattern, Searcher, beginnings
 from expert.schema import LexiconEntry
 
 _REACH = 44
@@ -32,18 +32,44 @@ _RELATIVE = re.compile(r"(?:ちゃっ|てしまっ|じゃっ|でしまっ|され
 
 @dataclass(frozen=True)
 class _Phrase:
-    concept: LexiconEntry
+    concept: str
     pattern: LazyPattern
+    guard: "_Guard | None"
 
 
-class _Beginning(NamedTuple):
-    """What may start with some literal characters: phrases (`any` matches if one of them does) and things of concepts."""
+class _Beginning:
+    """What may start with some literal characters: phrases, and things of concepts."""
 
-    phrases: list[_Phrase]
-    any: LazyPattern
-    things: list[str]
+    __slots__ = ("match", "phrases", "things")
+
+    def __init__(self, phrases: list[_Phrase], things: list[str]) -> None:
+        self.phrases = phrases
+        self.things = things
+        self.match: _Match | None = self._first_match if phrases else None
+        """Finds one of the phrases; compiled at its first use."""
+
+    def _first_match(self, normal: str, start: int) -> re.Match[str] | None:
+        only = self.phrases[0].pattern if len(self.phrases) == 1 else LazyPattern("|".join(p.pattern.pattern for p in self.phrases))
+        self.match = only.match
+        return self.match(normal, start)
 
 
+class _Guard(NamedTuple):
+    """What turns a mention off: words around it, words right after it."""
+
+    around: Searcher | None
+    after: LazyPattern | None
+
+
+class _Act(NamedTuple):
+    """A concept that a verb speaks of, with what its object must look like."""
+
+    concept: str
+    things: LazyPattern | None
+    guard: _Guard | None
+
+
+_Match = Callable[..., "re.Match[str] | None"]
 Places = Mapping[str, list[int]]
 """Where the things of each concept may start."""
 
@@ -52,21 +78,19 @@ class Matcher:
     """Indexed concepts. Values in, values out; safe for several threads."""
 
     def __init__(self, concepts: Iterable[LexiconEntry]) -> None:
-        self._acts: dict[str, list[LexiconEntry]] = {}
+        self._acts: dict[str, list[_Act]] = {}
         raw: dict[tuple[str, str], list[str]] = {}
-        self._not_with: dict[str, LazyPattern] = {}
-        self._not_after: dict[str, LazyPattern] = {}
-        self._things: dict[str, LazyPattern] = {}
         by_id = {concept.id: concept for concept in concepts}
+        guards = {concept.id: _guard(concept) for concept in by_id.values()}
         for concept in by_id.values():
-            self._add(concept, raw)
+            self._add(concept, guards[concept.id], raw)
         by_key: dict[str, list[_Phrase]] = {}
         for (key, concept_id), phrases in raw.items():
             joined = "|".join(sorted(phrases, key=len, reverse=True))
-            by_key.setdefault(key, []).append(_Phrase(by_id[concept_id], LazyPattern(joined)))
+            by_key.setdefault(key, []).append(_Phrase(concept_id, LazyPattern(joined), guards[concept_id]))
         things = _thing_beginnings(by_id.values())
         keys = dict.fromkeys([*by_key, *things])
-        self._beginnings = [_beginning(by_key.get(key, []), things.get(key, [])) for key in keys]
+        self._beginnings = [_Beginning(by_key.get(key, []), things.get(key, [])) for key in keys]
         self._finder = AhoCorasick(list(keys))
 
     def match(self, text: TokenizedText) -> list[Mention]:
@@ -84,65 +108,72 @@ class Matcher:
                 kept.append(mention)
         return kept
 
-    def _add(self, concept: LexiconEntry, raw: dict[tuple[str, str], list[str]]) -> None:
+    def _add(self, concept: LexiconEntry, guard: _Guard | None, raw: dict[tuple[str, str], list[str]]) -> None:
+        things = LazyPattern("|".join(sorted(concept.things, key=len, reverse=True))) if concept.things else None
         for act in concept.acts:
-            self._acts.setdefault(act, []).append(concept)
+            self._acts.setdefault(act, []).append(_Act(concept.id, things, guard))
         endings = f"(?:{'|'.join(concept.endings)})" if concept.endings else ""
         for phrase in concept.phrases:
             for key in beginnings(phrase):
                 raw.setdefault((key, concept.id), []).append(phrase + endings)
-        if concept.not_with:
-            self._not_with[concept.id] = LazyPattern("|".join(concept.not_with))
-        if concept.not_after:
-            self._not_after[concept.id] = LazyPattern("|".join(concept.not_after))
-        if concept.things:
-            self._things[concept.id] = LazyPattern("|".join(sorted(concept.things, key=len, reverse=True)))
 
     def _match_phrases(self, normal: str) -> tuple[list[Mention], Places]:
         """The mentions by phrases, and where things may start."""
         found, places = list[Mention](), defaultdict[str, list[int]](list)
         beginnings = self._beginnings
         for key, start, _ in self._finder.find_matches_as_indexes(normal, overlapping=True):
-            phrases, any_of_them, things = beginnings[key]
-            for concept_id in things:
+            beginning = beginnings[key]
+            for concept_id in beginning.things:
                 places[concept_id].append(start)
-            if phrases and any_of_them.match(normal, start):
-                found += self._phrases_at(normal, start, phrases)
+            if beginning.match and (first := beginning.match(normal, start)):
+                _add_phrases(found, normal, start, beginning.phrases, first)
         return found, places
 
-    def _phrases_at(self, normal: str, start: int, phrases: list[_Phrase]) -> Iterator[Mention]:
-        for phrase in phrases:
-            found = phrase.pattern.match(normal, start)
-            if found and not self._blocked(normal, start, found.end(), phrase.concept):
-                yield Mention(phrase.concept.id, start, start, found.end())
-
     def _match_acts(self, text: TokenizedText, places: Places) -> Iterator[Mention]:
-        acts, normal = self._acts, text.normal
-        for i in [i for i, lemma in enumerate(text.lemmas) if lemma in acts]:
+        acts, lemmas, normal = self._acts, text.lemmas, text.normal
+        for i in [i for i, lemma in enumerate(lemmas) if lemma in acts]:
+            likely = [act for act in acts[lemmas[i]] if act.things is None or act.concept in places]
+            if not likely:
+                continue
             begin, end = text.place(i)
-            for concept in acts[text.lemmas[i]]:
-                if not concept.things:
-                    start = begin
-                elif concept.id not in places or (start := self._object(concept, places[concept.id], normal, begin, end)) < 0:
-                    continue
-                if not self._blocked(normal, start, end, concept):
-                    yield Mention(concept.id, start, begin, end, text.form(i))
+            for concept, things, guard in likely:
+                start = begin if things is None else _object(things, places[concept], normal, begin, end)
+                if start >= 0 and (guard is None or not _blocked(normal, start, end, guard)):
+                    yield Mention(concept, start, begin, end, text.form(i))
 
-    def _object(self, concept: LexiconEntry, starts: Iterable[int], normal: str, begin: int, end: int) -> int:
-        """Where the object of a verb starts (the verb itself for the head of its relative clause); -1 where there is none."""
-        near = [s for s in starts if begin - _REACH <= s <= end + _RELATIVE_REACH]
-        return _governed(self._things[concept.id].compiled, near, normal, begin, end) if near else -1
 
-    def _blocked(self, normal: str, start: int, end: int, concept: LexiconEntry) -> bool:
-        after = self._not_after.get(concept.id)
-        if after and after.compiled.match(normal, end):
-            return True
-        around = self._not_with.get(concept.id)
-        if around is None or not around.guarded.search(normal, max(0, start - _BEFORE), end + _AFTER):
-            return False
-        stop = _SENTENCE_END.search(normal, end, end + _AFTER)
-        last = stop.start() if stop else min(end + _AFTER, len(normal))
-        return around.guarded.search(normal, _start(_IN_QUOTE, normal, start, _BEFORE), last) is not None
+def _guard(concept: LexiconEntry) -> _Guard | None:
+    if not concept.not_with and not concept.not_after:
+        return None
+    around = Searcher("|".join(concept.not_with)) if concept.not_with else None
+    return _Guard(around, LazyPattern("|".join(concept.not_after)) if concept.not_after else None)
+
+
+def _add_phrases(found: list[Mention], normal: str, start: int, phrases: list[_Phrase], first: re.Match[str]) -> None:
+    """Add the mentions of the phrases that stand at a place; `first` is the match of one of them."""
+    alone = len(phrases) == 1
+    for phrase in phrases:
+        match = first if alone else phrase.pattern.match(normal, start)
+        if match and (phrase.guard is None or not _blocked(normal, start, match.end(), phrase.guard)):
+            found.append(Mention(phrase.concept, start, start, match.end()))
+
+
+def _object(things: LazyPattern, starts: Iterable[int], normal: str, begin: int, end: int) -> int:
+    """Where the object of a verb starts (the verb itself for the head of its relative clause); -1 where there is none."""
+    first, last = begin - _REACH, end + _RELATIVE_REACH
+    near = [s for s in starts if first <= s <= last]
+    return _governed(things.compiled, near, normal, begin, end) if near else -1
+
+
+def _blocked(normal: str, start: int, end: int, guard: _Guard) -> bool:
+    around, after = guard
+    if after and after.match(normal, end):
+        return True
+    if around is None or not around.search(normal, max(0, start - _BEFORE), end + _AFTER):
+        return False
+    stop = _SENTENCE_END.search(normal, end, end + _AFTER)
+    last = stop.start() if stop else min(end + _AFTER, len(normal))
+    return around.search(normal, _start(_IN_QUOTE, normal, start, _BEFORE), last) is not None
 
 
 def _thing_beginnings(concepts: Iterable[LexiconEntry]) -> dict[str, list[str]]:
@@ -158,16 +189,11 @@ def _thing_beginnings(concepts: Iterable[LexiconEntry]) -> dict[str, list[str]]:
     return out
 
 
-def _beginning(phrases: list[_Phrase], things: list[str]) -> _Beginning:
-    either = phrases[0].pattern if len(phrases) == 1 else LazyPattern("|".join(p.pattern.pattern for p in phrases))
-    return _Beginning(phrases, either, things)
-
-
 def _governed(things: re.Pattern[str], near: Sequence[int], normal: str, begin: int, end: int) -> int:
-    before = sorted({s for s in near if s < begin})
-    if before and _found(things, before, normal, before[0], begin):
+    if near[0] < begin or min(near) < begin:
         left = _start(_IN_SENTENCE, normal, begin, _REACH)
-        for found in reversed(_found(things, before, normal, left, begin)):
+        before = sorted({s for s in near if left <= s < begin})
+        for found in reversed(_found(things, before, normal, left, begin)) if before else ():
             if _governs(normal[found.end() : begin]):
                 return found.start()
     if max(near) <= end:

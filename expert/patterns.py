@@ -103,17 +103,33 @@ class LazyPattern:
         return re.compile(f"(?=[{characters}])(?:{self.pattern})")
 
 
+def any_of(strings: Iterable[str]) -> str:
+    """A pattern for one of some literal strings, as a tree of their characters: alternatives that share a beginning are tried as one.
+
+    It says only where one of them begins: of あす and あすか the shorter is enough.
+    """
+    by_first: dict[str, list[str]] = {}
+    for string in strings:
+        if not string:
+            return ""
+        by_first.setdefault(string[0], []).append(string[1:])
+    branches = [re.escape(char) + any_of(rests) for char, rests in sorted(by_first.items())]
+    return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
+
+
 class Searcher:
-    """A pattern to search with: cheap where none of its literal beginnings stands, which is nearly everywhere."""
+    """A pattern to search with: cheap where none of its literal beginnings stands, which is nearly everywhere. Compiled at its first use."""
 
     def __init__(self, pattern: str) -> None:
-        starts = beginnings(pattern)
-        self._start = re.compile("|".join(map(re.escape, sorted(starts)))) if "" not in starts else re.compile("")
-        self._pattern = LazyPattern(pattern).guarded
+        self._pattern = LazyPattern(pattern)
+
+    @cached_property
+    def _start(self) -> re.Pattern[str]:
+        return re.compile(any_of(beginnings(self._pattern.pattern)))
 
     def search(self, text: str, start: int, end: int) -> re.Match[str] | None:
         first = self._start.search(text, start, end)
-        return self._pattern.search(text, first.start(), end) if first else None
+        return self._pattern.guarded.search(text, first.start(), end) if first else None
 
 
 @cache

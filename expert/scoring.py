@@ -21,6 +21,8 @@ _MARKED = ("concept:", "fact:", "class:")
 _BREAKS = frozenset("。、!?「」『』()")
 _NONE = -1
 _SHORT = 2**31
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+"""Multiplied with a key, its upper bits are well mixed (Fibonacci hashing, Knuth 6.4)."""
 
 
 class Scorer:
@@ -36,9 +38,7 @@ class Scorer:
         pairs = self._pairs(names)
         self._base = len(self._words) + 1  # 0 is the word that the model has not seen
         keys = np.array([self._words[a] * self._base + self._words[b] for _, a, b in pairs], np.int64)
-        order = np.argsort(keys)
-        self._pair_keys = np.append(keys[order], np.iinfo(np.int64).max)  # a last key that no pair has: every search ends within
-        self._pair_features = np.append(np.array([vocabulary[name] for name, _, _ in pairs], np.int64)[order], _NONE)
+        self._pair_table = _Table(keys, np.array([vocabulary[name] for name, _, _ in pairs], np.int64))
         self._word_features = np.full(self._base, _NONE)
         self._class_features = np.full(self._base, _NONE)
         gains = model.weights[:, len(model.scenarios) :].T * model.idf
@@ -54,7 +54,7 @@ class Scorer:
         owner = np.repeat(texts, [len(tokens.lemmas) for tokens, _, _ in rows])
         known = self._words.get
         words = np.fromiter(chain.from_iterable([map(known, tokens.lemmas, repeat(0)) for tokens, _, _ in rows]), np.int64, len(owner))
-        pairs = np.where(owner[:-1] == owner[1:], self._pair_of(words), _NONE)
+        pairs = np.where(owner[:-1] == owner[1:], self._pair_table.look_up(words[:-1] * self._base + words[1:]), _NONE)
         kinds = _Kinds(self._word_features[words], self._class_features[words], pairs)
         marks = [self._marks(mentions, facts) for _, mentions, facts in rows]
         owners, features, counts = self._count(len(rows), owner, kinds, marks)
@@ -87,15 +87,44 @@ class Scorer:
         keys, counts = np.unique(keys, return_counts=True)
         return keys // size, keys % size, counts
 
-    def _pair_of(self, words: Array) -> Array:
-        """Feature of each word with its neighbour [words - 1]; -1 where the model does not know the pair."""
-        keys = words[:-1] * self._base + words[1:]
-        at = np.searchsorted(self._pair_keys, keys)
-        return np.where(self._pair_keys[at] == keys, self._pair_features[at], _NONE)
-
     def _marks(self, mentions: Sequence[Mention], facts: Sequence[Fact]) -> list[int]:
         concepts = [i for m in mentions if (i := self._concepts.get(m.concept)) is not None]
         return [*concepts, *(i for f in facts if (i := self._facts.get((f.id, f.value))) is not None)]
+
+
+class _Table:
+    """Numbers by 64-bit keys: a hash table with open addressing, looked up for many keys at once. Binary search takes three times as long."""
+
+    def __init__(self, keys: Array, values: Array) -> None:
+        self._shift = np.uint64(64 - max(1, 2 * len(keys) - 1).bit_length())  # at most half full
+        size = 1 << (64 - int(self._shift))
+        self._keys, self._values = np.full(size, _NONE, np.int64), np.full(size, _NONE, np.int64)
+        at = self._place(keys)
+        while len(at):
+            free = self._keys[at] == _NONE
+            self._keys[at[free]] = keys[free]
+            won = self._keys[at] == keys  # of several keys that want one place the last got it
+            self._values[at[won]] = values[won]
+            keys, values, at = keys[~won], values[~won], (at[~won] + 1) & (size - 1)
+
+    def look_up(self, keys: Array) -> Array:
+        """The value of each key; -1 where there is none."""
+        at = self._place(keys)
+        met = self._keys[at]
+        found = np.where(met == keys, self._values[at], _NONE)
+        searching = np.flatnonzero((met != keys) & (met != _NONE))
+        at = at[searching]
+        while len(searching):
+            at = at + 1 & (len(self._keys) - 1)
+            met = self._keys[at]
+            hit = met == keys[searching]
+            found[searching[hit]] = self._values[at[hit]]
+            on = ~hit & (met != _NONE)
+            at, searching = at[on], searching[on]
+        return found
+
+    def _place(self, keys: Array) -> Array:
+        return (keys.astype(np.uint64) * _GOLDEN >> self._shift).astype(np.int64)
 
 
 @dataclass(frozen=True)
