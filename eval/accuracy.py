@@ -9,6 +9,7 @@ Everything is trained on corpus/train and nothing else. Every figure in the READ
 import argparse
 import datetime
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -122,7 +123,7 @@ def probe_line(expert: Expert, name: str, rows: Sequence[Mapping[str, str]]) -> 
     return f"One-fact probes in {name}: {sum(right)} of {len(right)} right, {interval(metrics.mean_interval(right))}."
 
 
-def measure(files: Sequence[Path]) -> list[str]:
+def measure(files: Sequence[Path], ginza_python: str) -> list[str]:
     """The lines between the markers."""
     expert = Expert.load(on_training=lambda: say("学習: kakekomi"))
     kb = expert.knowledge
@@ -132,7 +133,7 @@ def measure(files: Sequence[Path]) -> list[str]:
     sources = [(TEST, test), *((file.name, [file]) for file in files if file not in probing)]
     splits = [read(expert, name, corpus.load(given, kb.scenarios, kb.facts)) for name, given in sources]
     results = [evaluation.evaluate(evaluation.run(expert, s.examples), expert, s.name) for s in splits]
-    rows = methods(expert, train)
+    rows = methods(expert, train, ginza_python)
     sizes = ", ".join(f"{len(s.examples)} in {s.name}" for s in splits)
     out = [f"Measured on {datetime.date.today()} with knowledge {kb.version}; {len(train.examples)} training examples, {sizes}.", ""]
     for split in splits:
@@ -155,7 +156,9 @@ def replaced(text: str, figures: Sequence[str]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure accuracy against the baselines and write the tables into eval/README.md.")
     parser.add_argument("files", nargs="*", type=Path, help="further labelled files (JSONL), or one-fact probes")
-    figures = measure(parser.parse_args().files)
+    parser.add_argument("--ginza-python", default=sys.executable, help="a Python that has ginza and ja_ginza")
+    given = parser.parse_args()
+    figures = measure(given.files, given.ginza_python)
     README.write_text(replaced(README.read_text(encoding="utf-8"), figures), encoding="utf-8")
     say(f"{README} に書きました。")
 

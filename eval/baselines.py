@@ -1,6 +1,9 @@
 """The methods that eval/accuracy.py compares: baselines, the project, and the project without its parts. All learn from the same examples."""
 
+import io
+import json
 import random
+import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -10,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from expert import classifier
+from expert import training
 from expert.classifier import Features, Model
 from expert.corpus import Example
 from expert.pipeline import Expert, Understanding
@@ -60,14 +63,14 @@ def read(expert: Expert, name: str, examples: list[Example]) -> Texts:
     return Texts(name, examples, [expert.understand(e.text) for e in examples], [expert.features(e.text) for e in examples])
 
 
-def methods(expert: Expert, train: Texts) -> list[Method]:
+def methods(expert: Expert, train: Texts, ginza_python: str) -> list[Method]:
     """The baselines, the project, and the project without its parts."""
     return [
         Method("majority", majority(train)),
         Method("keyword lexicon alone (signs and concepts vote)", lexicon(train)),
         linear(train, "character 2–4-grams, linear SVM", characters),
         linear(train, "TF-IDF of words, linear SVM, no facts", words),
-        Method("GiNZA vectors, logistic regression", ginza_vectors(train)),
+        Method("GiNZA vectors, logistic regression", ginza_vectors(train, ginza_python)),
         Method("**kakekomi**", with_rules(expert, expert.model, lambda texts: texts.features)),
         Method("… no rules (no revision of the scenario)", by_model(expert.model, lambda texts: texts.features)),
         without(expert, train, "facts and concepts", ("fact:", "concept:")),
@@ -113,7 +116,8 @@ def words(texts: Texts) -> list[Features]:
 
 
 def train_on(train: Texts, view: View) -> Model:
-    return classifier.train(view(train), train.labels, [e.facts for e in train.examples], "")
+    counts = training.count(view(train))
+    return training.train(counts, train.labels, [e.facts for e in train.examples], [e.writer for e in train.examples], "")
 
 
 def linear(train: Texts, name: str, view: View) -> Method:
@@ -161,14 +165,23 @@ def character_ablation(expert: Expert, train: Texts) -> Method:
     return Method("… character 2–4-grams added", with_rules(expert, train_on(train, view), view))
 
 
-def ginza_vectors(train: Texts) -> Guesses | None:
-    """Mean of the word vectors of ja_ginza, standardised; C chosen in favour of this baseline. None if it is not installed."""
-    try:
-        import ginza  # noqa: F401  # registers the tokenizer
-        import spacy
+_GINZA = """
+import json, sys
+import ginza, numpy, spacy  # ginza registers the tokenizer
+nlp = spacy.load("ja_ginza")
+numpy.save(sys.stdout.buffer, numpy.array([nlp.make_doc(text).vector for text in json.load(sys.stdin)]))
+"""
 
-        nlp = spacy.load("ja_ginza")
-    except (ImportError, OSError):
+
+def ginza_vectors(train: Texts, python: str) -> Guesses | None:
+    """Mean of the word vectors of ja_ginza, standardised; C chosen in favour of this baseline. None if `python` has no ja_ginza.
+
+    In a Python of its own: ginza holds Sudachi back at an older version.
+    """
+    try:
+        subprocess.run([python, "-c", _GINZA], input=b"[]", capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        say(f"GiNZAは測れません: {error}")
         return None
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -177,7 +190,8 @@ def ginza_vectors(train: Texts) -> Guesses | None:
     say("学習: GiNZA")
 
     def vectors(texts: Texts) -> Any:
-        return np.array([nlp.make_doc(e.text).vector for e in texts.examples])
+        given = json.dumps([e.text for e in texts.examples]).encode()
+        return np.load(io.BytesIO(subprocess.run([python, "-c", _GINZA], input=given, stdout=subprocess.PIPE, check=True).stdout))
 
     model = make_pipeline(StandardScaler(), LogisticRegression(C=GINZA_C, max_iter=2000)).fit(vectors(train), train.labels)
 

@@ -42,7 +42,7 @@ def ginza(expert: Expert, texts: list[str], given: argparse.Namespace) -> Rows:
     some = texts[:200]
     done = subprocess.run([given.ginza_python, "-c", _GINZA], input=json.dumps(some), capture_output=True, text=True, check=False)
     if done.returncode:
-        return [("GiNZA", "not installed (`pip install 'kakekomi[eval]'`)")]
+        return [("GiNZA", "not installed (a Python with `kakekomi[eval]`, named by `--ginza-python`)")]
     rate, alone = json.loads(done.stdout.splitlines()[-1])
     own = len(some) / statistics.median(seconds(lambda: [expert.ask(t, questions=False) for t in some]) for _ in range(3))
     return [

@@ -11,6 +11,8 @@ from typing import Literal, NamedTuple, Protocol
 
 Value = Literal["yes", "no"]
 Urgency = Literal["never", "now", "today", "soon"]
+Statement = tuple[str, Value]
+"""A fact and the value that a text may state of it: ("paid", "yes")."""
 
 URGENCIES: tuple[Urgency, ...] = ("never", "now", "today", "soon")
 OUT_OF_SCOPE = "out_of_scope"

@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from ahocorasick_rs import AhoCorasick
@@ -40,18 +41,15 @@ class _Phrase:
 class _Beginning:
     """What may start with some literal characters: phrases, and things of concepts."""
 
-    __slots__ = ("match", "phrases", "things")
-
     def __init__(self, phrases: list[_Phrase], things: list[str]) -> None:
         self.phrases = phrases
         self.things = things
-        self.match: _Match | None = self._first_match if phrases else None
-        """Finds one of the phrases; compiled at its first use."""
 
-    def _first_match(self, normal: str, start: int) -> re.Match[str] | None:
+    @cached_property
+    def match(self) -> Callable[..., re.Match[str] | None]:
+        """Finds one of the phrases."""
         only = self.phrases[0].pattern if len(self.phrases) == 1 else LazyPattern("|".join(p.pattern.pattern for p in self.phrases))
-        self.match = only.match
-        return self.match(normal, start)
+        return only.match
 
 
 class _Guard(NamedTuple):
@@ -69,7 +67,6 @@ class _Act(NamedTuple):
     guard: _Guard | None
 
 
-_Match = Callable[..., "re.Match[str] | None"]
 Places = Mapping[str, list[int]]
 """Where the things of each concept may start."""
 
@@ -79,11 +76,16 @@ class Matcher:
 
     def __init__(self, concepts: Iterable[LexiconEntry]) -> None:
         self._acts: dict[str, list[_Act]] = {}
+        self._needed: dict[str, frozenset[str]] = {}
+        """Of the verbs that count only with a thing: the concepts of which one must have a thing in the text."""
         raw: dict[tuple[str, str], list[str]] = {}
         by_id = {concept.id: concept for concept in concepts}
         guards = {concept.id: _guard(concept) for concept in by_id.values()}
         for concept in by_id.values():
             self._add(concept, guards[concept.id], raw)
+        for lemma, acts in self._acts.items():
+            if all(act.things for act in acts):
+                self._needed[lemma] = frozenset(act.concept for act in acts)
         by_key: dict[str, list[_Phrase]] = {}
         for (key, concept_id), phrases in raw.items():
             joined = "|".join(sorted(phrases, key=len, reverse=True))
@@ -125,20 +127,24 @@ class Matcher:
             beginning = beginnings[key]
             for concept_id in beginning.things:
                 places[concept_id].append(start)
-            if beginning.match and (first := beginning.match(normal, start)):
+            if beginning.phrases and (first := beginning.match(normal, start)):
                 _add_phrases(found, normal, start, beginning.phrases, first)
         return found, places
 
     def _match_acts(self, text: TokenizedText, places: Places) -> Iterator[Mention]:
-        acts, lemmas, normal = self._acts, text.lemmas, text.normal
+        acts, lemmas, normal, needed = self._acts, text.lemmas, text.normal, self._needed
+        absent = places.keys().isdisjoint
         for i in [i for i, lemma in enumerate(lemmas) if lemma in acts]:
-            likely = [act for act in acts[lemmas[i]] if act.things is None or act.concept in places]
-            if not likely:
+            lemma = lemmas[i]
+            if lemma in needed and absent(needed[lemma]):
                 continue
             begin, end = text.place(i)
-            for concept, things, guard in likely:
-                start = begin if things is None else _object(things, places[concept], normal, begin, end)
-                if start >= 0 and (guard is None or not _blocked(normal, start, end, guard)):
+            for concept, things, guard in acts[lemma]:
+                if things is None:
+                    start = begin
+                elif concept not in places or (start := _governed(things, places[concept], normal, begin, end)) < 0:
+                    continue
+                if guard is None or not _blocked(normal, start, end, guard):
                     yield Mention(concept, start, begin, end, text.form(i))
 
 
@@ -156,13 +162,6 @@ def _add_phrases(found: list[Mention], normal: str, start: int, phrases: list[_P
         match = first if alone else phrase.pattern.match(normal, start)
         if match and (phrase.guard is None or not _blocked(normal, start, match.end(), phrase.guard)):
             found.append(Mention(phrase.concept, start, start, match.end()))
-
-
-def _object(things: LazyPattern, starts: Iterable[int], normal: str, begin: int, end: int) -> int:
-    """Where the object of a verb starts (the verb itself for the head of its relative clause); -1 where there is none."""
-    first, last = begin - _REACH, end + _RELATIVE_REACH
-    near = [s for s in starts if first <= s <= last]
-    return _governed(things.compiled, near, normal, begin, end) if near else -1
 
 
 def _blocked(normal: str, start: int, end: int, guard: _Guard) -> bool:
@@ -189,14 +188,21 @@ def _thing_beginnings(concepts: Iterable[LexiconEntry]) -> dict[str, list[str]]:
     return out
 
 
-def _governed(things: re.Pattern[str], near: Sequence[int], normal: str, begin: int, end: int) -> int:
-    if near[0] < begin or min(near) < begin:
-        left = _start(_IN_SENTENCE, normal, begin, _REACH)
-        before = sorted({s for s in near if left <= s < begin})
-        for found in reversed(_found(things, before, normal, left, begin)) if before else ():
-            if _governs(normal[found.end() : begin]):
-                return found.start()
-    if max(near) <= end:
+def _governed(pattern: LazyPattern, starts: Sequence[int], normal: str, begin: int, end: int) -> int:
+    """Where the object of a verb starts (the verb itself for the head of its relative clause); -1 where there is none."""
+    first, last = begin - _REACH, end + _RELATIVE_REACH
+    for start in starts:  # a loop, since most verbs have none near: any() over a generator takes longer
+        if first <= start <= last:
+            break
+    else:
+        return -1
+    things = pattern.compiled
+    left = _start(_IN_SENTENCE, normal, begin, _REACH)
+    before = sorted({s for s in starts if left <= s < begin})
+    for found in reversed(_found(things, before, normal, left, begin)) if before else ():
+        if _governs(normal[found.end() : begin]):
+            return found.start()
+    if max(starts) <= end:
         return -1
     relative = _RELATIVE.match(normal, end)
     return begin if relative and things.match(normal, relative.end()) else -1

@@ -23,9 +23,16 @@ def plain_groups(pattern: str) -> str:
     return _GROUP.sub("(?:", pattern)
 
 
+def _parsed(pattern: str) -> Any:
+    try:
+        return _parser.parse(pattern)
+    except re.error as error:
+        raise KnowledgeError([f"正規表現「{pattern}」に誤りがあります({error})"]) from error
+
+
 def beginnings(pattern: str) -> set[str]:
     """Literal strings of which one stands at the start of every match ("" among them where nothing can be said)."""
-    items = list(_parser.parse(pattern))
+    items = list(_parsed(pattern))
     found = _beginnings(items, 0)
     return _first(items) or found if "" in found else found
 
@@ -79,10 +86,8 @@ class LazyPattern:
 
     @cached_property
     def compiled(self) -> re.Pattern[str]:
-        try:
-            return re.compile(self.pattern)
-        except re.error as error:
-            raise KnowledgeError([f"正規表現「{self.pattern}」に誤りがあります({error})"]) from error
+        _parsed(self.pattern)
+        return re.compile(self.pattern)
 
     @cached_property
     def match(self) -> Callable[..., re.Match[str] | None]:
@@ -91,7 +96,7 @@ class LazyPattern:
     @cached_property
     def first(self) -> frozenset[str] | None:
         """The characters with which a match can begin; None where that cannot be told."""
-        found = _first(_parser.parse(self.pattern))
+        found = _first(_parsed(self.pattern))
         return None if found is None else frozenset(found)
 
     @cached_property

@@ -2,14 +2,13 @@
 
 import contextlib
 import gc
-import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
-from expert import classifier, corpus, knowledge
+from expert import classifier, corpus, knowledge, model_cache, training
 from expert.assertion import AssertionAnalyzer
 from expert.attributes import AttributeReader
 from expert.classifier import Model
@@ -18,26 +17,21 @@ from expert.domain import OUT_OF_SCOPE, Answer, Attributes, Case, Decision, Evid
 from expert.errors import InputError
 from expert.inference import Engine
 from expert.knowledge import KnowledgeBase
+from expert.limits import check_text, unreadable
 from expert.matcher import Matcher
 from expert.questions import METHOD, ask_back
 from expert.recognition import Recognizer
 from expert.scoring import Scorer
 from expert.tokenizer import Tokenizer
 
-MAX_CHARACTERS = 10_000
-"""Longest text that is read. Sudachi itself takes at most 49,149 bytes."""
 CANDIDATES = 3
 GAP = 0.1
 """Two scenarios whose scores differ by less cannot be told apart: for review."""
-CLOSE = 0.15
+CLOSE = 0.08
 """Score of the second scenario from which its advice is given as well."""
 SURE = 0.7
 """Score from which no rule revises the scenario: the classifier has seen the same facts, and is right more often (eval/README.md)."""
 _REMEMBERED, _AT_ONCE = 5_000, 1_000
-_JAPANESE = re.compile(r"[\u3040-\u30ff\uff66-\uff9f々〆]")
-_HAN = re.compile(r"[\u3400-\u9fff]")
-_SIMPLIFIED = re.compile(r"[们这钱请话账诈骗银协转输发电码网设经问题吗么还没说给过买卖]")
-_URL = re.compile(r"https?://\S+|www\.\S+")
 
 
 @dataclass(frozen=True)
@@ -86,8 +80,8 @@ class Expert:
         """
         expert = cls(knowledge.load(rules))
         files = corpus.training_files(corpus_directory)
-        key = classifier.cache_key(corpus.fingerprint(files), expert.knowledge.lexicon_version)
-        expert._model = classifier.cached(key, lambda: expert.train(files, key, on_training))
+        key = model_cache.cache_key(corpus.fingerprint(files), expert.knowledge.lexicon_version, repr(training.SETTINGS))
+        expert._model = model_cache.cached(key, lambda: expert.train(files, key, on_training))
         return expert
 
     @property
@@ -102,7 +96,7 @@ class Expert:
 
     @cached_property
     def recognizer(self) -> Recognizer:
-        return Recognizer(self.model.facts, self.assertion.fact_of)
+        return Recognizer(self.model.statements, self.assertion.fact_of, self.model.shares())
 
     @property
     def versions(self) -> Mapping[str, str]:
@@ -113,17 +107,23 @@ class Expert:
         if on_training:
             on_training()
         examples = corpus.load(files, self.knowledge.scenarios, self.knowledge.facts)
-        found: list[classifier.Features] = []
-        with collection_paused():
-            for some in (examples[i : i + _AT_ONCE] for i in range(0, len(examples), _AT_ONCE)):
-                found += [classifier.features(*row, self.knowledge.word_classes) for row in self._read([e.text for e in some])]
-        facts = [{**dict.fromkeys(self.knowledge.facts, "unknown"), **e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
-        return classifier.train(found, [e.scenario for e in examples], facts, key)
+        texts = [e.text for e in examples]
+        middle = len(texts) // 2
+        rest = training.beside(lambda: training.count(self._features_of(texts[middle:])))  # reading takes most of the time
+        counts = training.joined(training.count(self._features_of(texts[:middle])), rest())
+        unknown = dict.fromkeys(self.knowledge.facts, "unknown")
+        facts = [{**unknown, **e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
+        return training.train(counts, [e.scenario for e in examples], facts, [e.writer for e in examples], key)
+
+    def _features_of(self, texts: Sequence[str]) -> Iterator[classifier.Features]:
+        for start in range(0, len(texts), _AT_ONCE):
+            with collection_paused():
+                rows = self._read(texts[start : start + _AT_ONCE])
+            yield from (classifier.features(*row, self.knowledge.word_classes) for row in rows)
 
     def features(self, text: str) -> classifier.Features:
         """What the classifier sees of a text."""
-        (row,) = self._read([text])
-        return classifier.features(*row, self.knowledge.word_classes)
+        return next(self._features_of([text]))
 
     def ask(self, text: str, *, id: str | int = "case-1", assume: Mapping[str, str] | None = None, questions: bool = True) -> Answer:
         """Answer one complaint.
@@ -142,8 +142,10 @@ class Expert:
         """The same for many texts: scoring them together is cheaper. Without `evidence`, learnt facts show no words, which is cheaper still."""
         rows = self._read(texts)
         reading = self.scorer.read(rows)
-        scores = self.model.ranked(reading.values[:, : len(self.model.scenarios)])
-        learnt = reading.values[:, len(self.model.scenarios) :].tolist()
+        probabilities = self.model.probabilities(reading.values[:, : len(self.model.scenarios)])
+        scores = self.model.ranked(probabilities)
+        values = reading.values[:, len(self.model.scenarios) :]
+        learnt = list(zip(self.recognizer.log_odds(values, probabilities).tolist(), values.tolist(), strict=True))
         facts = [self.recognizer.settle(*row, learnt[i], partial(reading.clauses, i) if evidence else None) for i, row in enumerate(rows)]
         read = [self.attributes.read(tokens, mentions, known) for (tokens, mentions, _), known in zip(rows, facts, strict=True)]
         return [_understanding(tokens, *rest) for (tokens, _, _), rest in zip(rows, zip(facts, read, scores, strict=True), strict=True)]
@@ -219,25 +221,6 @@ def collection_paused() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-def check_text(text: str) -> None:
-    """Raise InputError for an empty or overlong text, saying what to do."""
-    stripped = text.strip()
-    if not stripped:
-        raise InputError("文章が空です。何が起きたかを、ふだんの言葉で書いてください。")
-    if len(text) > MAX_CHARACTERS:
-        raise InputError(f"文章が長すぎます({len(text):,}文字)。{MAX_CHARACTERS:,}文字までにして、起きたことを中心に書いてください。")
-
-
-def unreadable(text: str) -> str | None:
-    """Why a text says nothing that could be advised on (another language, a bare URL), in words for the user; None for Japanese."""
-    rest = _URL.sub("", text).strip() if "://" in text or "www." in text else text
-    if not rest:
-        return "URLだけでは判断できません。そのページで何が起きたかを、日本語で書いてください(URLは開かないでください)。"
-    if _JAPANESE.search(rest) or (_HAN.search(rest) and not _SIMPLIFIED.search(rest)):
-        return None
-    return "日本語の文章を読み取れませんでした。何が起きたかを、日本語で書いてください。"
 
 
 def parse_assumption(text: str, knowledge_base: KnowledgeBase) -> tuple[str, str]:

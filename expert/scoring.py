@@ -1,21 +1,19 @@
 """`classifier.features` and `Model.decisions` for many texts at once, without a string for each feature.
 
-What the strings say is looked up by number: a word in one dictionary, a pair of words in one sorted array, all texts together.
+What the strings say is looked up by number: a word in one dictionary, a pair of words in one hash table, all texts together.
 It took half of the time of an answer otherwise. A test holds both roads to the same scores.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise, repeat
-from typing import Any
 
 import numpy as np
 
-from expert.classifier import SKIPPED, Model
-from expert.domain import Fact, Mention, TokenizedText
+from expert.classifier import SKIPPED, Array, Model
+from expert.domain import Fact, Mention, Statement, TokenizedText
 
 Row = tuple[TokenizedText, Sequence[Mention], Sequence[Fact]]
-Array = np.ndarray[Any, Any]
 
 _MARKED = ("concept:", "fact:", "class:")
 _BREAKS = frozenset("。、!?「」『』()")
@@ -42,14 +40,14 @@ class Scorer:
         self._word_features = np.full(self._base, _NONE)
         self._class_features = np.full(self._base, _NONE)
         gains = model.weights[:, len(model.scenarios) :].T * model.idf
-        self._gains = dict(zip(model.facts, np.hstack([gains, np.zeros((len(gains), 1))]), strict=True))  # feature -1 gains nothing
+        self._gains = dict(zip(model.statements, np.hstack([gains, np.zeros((len(gains), 1))]), strict=True))  # feature -1 gains nothing
         for word, i in self._words.items():
             if word not in SKIPPED:
                 self._word_features[i] = vocabulary.get(word, _NONE)
                 self._class_features[i] = vocabulary.get(classes.get(word, ""), _NONE)
 
     def read(self, rows: Sequence[Row]) -> "Reading":
-        """The values of all texts, as `Model.decisions` gives them for the features of each row (scenarios, then facts)."""
+        """The values of all texts, as `Model.decisions` gives them for the features of each row (scenarios, then statements)."""
         texts = np.arange(len(rows))
         owner = np.repeat(texts, [len(tokens.lemmas) for tokens, _, _ in rows])
         known = self._words.get
@@ -138,22 +136,22 @@ class _Kinds:
 
 @dataclass(frozen=True)
 class Reading:
-    """What the model says of some texts: `values` [texts, scenarios and facts], and where in a text it finds a fact."""
+    """What the model says of some texts: `values` [texts, scenarios and statements], and where in a text it finds a statement."""
 
     values: Array
     starts: Array
     kinds: _Kinds
-    gains: Mapping[str, Array]
+    gains: Mapping[Statement, Array]
 
-    def clauses(self, text: int, tokens: TokenizedText, facts: Sequence[str]) -> list[tuple[int, int]]:
-        """For each fact the clause (a span of the normal text) whose words speak most for it."""
+    def clauses(self, text: int, tokens: TokenizedText, statements: Sequence[Statement]) -> list[tuple[int, int]]:
+        """For each statement the clause (a span of the normal text) whose words speak most for it."""
         first, last = self.starts[text], self.starts[text + 1]
         words, classes, pairs = self.kinds.words[first:last], self.kinds.classes[first:last], self.kinds.pairs[first : last - 1]
         breaks = [i for i, lemma in enumerate(tokens.lemmas) if lemma in _BREAKS]
         bounds = [(a + 1, b) for a, b in pairwise([-1, *breaks, len(words)]) if a + 1 < b] or [(0, len(words))]
         starts = [a for a, _ in bounds]
         out = []
-        for gains in map(self.gains.__getitem__, facts):
+        for gains in map(self.gains.__getitem__, statements):
             shares = gains[words] + gains[classes]
             half = gains[pairs] / 2
             shares[:-1] += half

@@ -3,14 +3,15 @@
 import json
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import jsonschema
 import pytest
 
 from expert import Expert, corpus, explanation
 from expert.domain import Answer
-from expert.errors import InputError
-from expert.pipeline import MAX_CHARACTERS
+from expert.errors import EvaluationError, InputError
+from expert.limits import MAX_CHARACTERS
 
 from .conftest import ROOT
 
@@ -200,18 +201,70 @@ def test_the_model_applied_here_equals_scikit_learn(expert: Expert) -> None:
     import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    from expert import classifier
+    from expert import training
 
     texts = [e.text for e in corpus.load(corpus.training_files(), expert.knowledge.scenarios, expert.knowledge.facts)][::12]
     found = [expert.features(t) for t in texts]
     labels = [f"s{i % 5}" for i in range(len(texts))]
-    model = classifier.train(found, labels, [{} for _ in texts], "key")
-    vectorizer = TfidfVectorizer(analyzer=lambda f: f, sublinear_tf=True, min_df=classifier.SETTINGS.min_df)
+    counts = training.joined(training.count(found[:99]), training.count(found[99:]))
+    model = training.train(counts, labels, [{} for _ in texts], [], "key")
+    vectorizer = TfidfVectorizer(analyzer=lambda f: f, sublinear_tf=True, min_df=training.SETTINGS.min_df)
     matrix = vectorizer.fit_transform(found)
-    weights, bias = classifier._fit(matrix, np.unique(labels, return_inverse=True)[1])
+    assert model.vocabulary == vectorizer.vocabulary_
+    weights, bias = training._fit(matrix, np.unique(labels, return_inverse=True)[1])
     expected = matrix @ weights + bias
     got = model.decisions(found)
     assert np.allclose(got, expected, atol=2e-3)
+
+
+def test_pairs_are_found_by_their_number_whatever_collides() -> None:
+    import numpy as np
+
+    from expert.scoring import _Table
+
+    for size in (0, 1, 2, 1000):
+        keys = np.arange(size) * 2**20  # evenly spaced: they crowd in the table
+        table = _Table(keys, np.arange(size) + 7)
+        asked = np.concatenate([keys, keys + 1, [5, 2**40]]).astype(np.int64)
+        expected = [*range(7, size + 7), *[-1] * size, -1, -1]
+        assert table.look_up(asked).tolist() == expected
+
+
+def test_work_beside_is_done_here_where_it_fails_there(capfd: pytest.CaptureFixture[str]) -> None:
+    import os
+
+    from expert import training
+
+    here = os.getpid()
+
+    def fails_there() -> int:
+        if os.getpid() != here:
+            raise ValueError("there")
+        return 1
+
+    def fails() -> int:
+        raise EvaluationError("ここで")
+
+    assert training.beside(lambda: 2)() == 2
+    assert training.beside(fails_there)() == 1
+    with pytest.raises(EvaluationError, match="ここで"):
+        training.beside(fails)()
+    assert capfd.readouterr().err == ""
+
+
+def test_a_scenario_of_one_writer_can_be_learnt() -> None:
+    from expert import training
+
+    rows = [(f"w{w}", f"s{s}", [f"word{s}", f"word{w}", f"x{n}"]) for w in range(6) for s in range(3) for n in range(6)]
+    rows += [("alone", "new", ["新しい", f"x{n}"]) for n in range(60)]
+    model = training.train(training.count([f for *_, f in rows]), [s for _, s, _ in rows], [{} for _ in rows], [w for w, *_ in rows], "key")
+    assert model.score([["新しい"]])[0][0].scenario == "new"
+
+
+def test_without_examples_the_user_is_told(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    with pytest.raises(EvaluationError, match="学習する例がありません"):
+        Expert.load(corpus_directory=tmp_path)
 
 
 def test_many_texts_are_scored_as_one_by_one_and_as_by_their_features(expert: Expert) -> None:

@@ -14,8 +14,8 @@ from expert import Expert, comparison, evaluation, metrics, policy, report
 from expert.corpus import Example
 from expert.errors import EvaluationError
 from expert.evaluation import Outcome
+from expert.limits import MAX_CHARACTERS
 from expert.metrics import FactScore
-from expert.pipeline import MAX_CHARACTERS
 
 from .test_command import run
 

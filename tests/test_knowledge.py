@@ -2,6 +2,7 @@
 
 import datetime
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from expert import checks, knowledge
 from expert.errors import KnowledgeError
 from expert.matcher import Matcher
+from expert.patterns import LazyPattern, Searcher, beginnings
 from expert.schema import LexiconEntry
 
 from .conftest import ROOT
@@ -74,6 +76,14 @@ def test_all_faults_are_reported_at_once(rules: Path) -> None:
     with pytest.raises(KnowledgeError) as error:
         knowledge.load(rules)
     assert len(error.value.faults) == 2
+
+
+@pytest.mark.parametrize(
+    "use", [lambda: Searcher("払(った").search("払った", 0, 3), lambda: LazyPattern("払(った").match("払った"), lambda: beginnings("払(")]
+)
+def test_a_faulty_regular_expression_is_told_in_words(use: Callable[[], object]) -> None:
+    with pytest.raises(KnowledgeError, match="正規表現「払"):
+        use()
 
 
 def test_a_folder_without_knowledge_is_an_error(tmp_path: Path) -> None:

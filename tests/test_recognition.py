@@ -1,5 +1,6 @@
 """Two readers of facts: what the rules read, and what the model has learnt from whole stories."""
 
+import numpy as np
 import pytest
 
 from expert.domain import Fact, Mention, TokenizedText
@@ -17,33 +18,73 @@ def text(normal: str) -> TokenizedText:
     return TokenizedText(normal, normal, None, [], [], lambda _: 0)
 
 
-def settle(normal: str, value: float, *, read: str | None = None, spoken_of: bool = False, fact: str = "paid") -> str | None:
-    recognizer = Recognizer([fact], {"concept": fact})
+def settle(normal: str, odds: float, *, read: str | None = None, spoken_of: bool = False, **more: object) -> str | None:
+    fact, denial = str(more.get("fact", "paid")), float(str(more.get("denial", -1.0)))
+    recognizer = Recognizer([(fact, "yes"), (fact, "no")], {"concept": fact}, np.array([[0.5]]))
     mentions = [Mention("concept", 0, 0, 2)] if spoken_of or read else []
     known = [Fact(fact, read, ())] if read in ("yes", "no") else []  # type: ignore[arg-type]
-    return next((f.value for f in recognizer.settle(text(normal), mentions, known, [value], lambda _, names: [(0, 2)] * len(names))), None)
+    found = recognizer.settle(text(normal), mentions, known, ([odds], [0.0, denial]), lambda _, statements: [(0, 2)] * len(statements))
+    return next((f.value for f in found), None)
 
 
 @pytest.mark.parametrize(
-    ("value", "more", "settled"),
+    ("odds", "more", "settled"),
     [
-        (0.9, {}, "yes"),
-        (-0.1, {}, None),
-        (0.1, {"spoken_of": True}, None),
-        (0.9, {"spoken_of": True}, "yes"),
-        (-0.1, {"read": "yes"}, "yes"),
-        (-0.9, {"read": "yes"}, None),
-        (0.9, {"read": "no"}, "no"),
-        (-3.0, {"read": "yes", "fact": "danger"}, "yes"),
+        (2.0, {}, "yes"),
+        (2.0, {"spoken_of": True}, "yes"),
+        (0.1, {}, None),
+        (-0.3, {"read": "yes"}, "yes"),
+        (-2.0, {"read": "yes"}, None),
+        (-9.0, {"read": "yes", "fact": "danger"}, "yes"),
+        (-2.0, {"denial": 0.5}, "no"),
+        (2.0, {"denial": 0.5}, "yes"),
+        (2.0, {"read": "no", "denial": 0.0}, "no"),
+        (-2.0, {"read": "no", "denial": -0.9}, None),
+        (1.5, {"read": "no", "denial": -0.9}, None),
+        (3.0, {"read": "no", "denial": -0.9}, "yes"),
+        (-2.0, {"read": "yes", "denial": 0.5}, "no"),
     ],
 )
-def test_a_long_text_is_read_by_both(value: float, more: dict[str, object], settled: str | None) -> None:
-    assert settle(LONG, value, **more) == settled  # type: ignore[arg-type]
+def test_a_long_text_is_read_by_both(odds: float, more: dict[str, object], settled: str | None) -> None:
+    assert settle(LONG, odds, **more) == settled  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("value", "read"), [(3.0, None), (-3.0, "yes"), (3.0, "no")])
-def test_of_a_short_text_the_rules_alone_are_heard(value: float, read: str | None) -> None:
-    assert settle("あ" * 50, value, read=read) == read
+@pytest.mark.parametrize(
+    ("odds", "more", "settled"),
+    [
+        (9.0, {"spoken_of": True}, None),
+        (-9.0, {"read": "yes"}, "yes"),
+        (9.0, {"read": "no"}, "no"),
+        (9.0, {}, "yes"),
+        (0.3, {}, None),
+        (-2.0, {"denial": 0.5}, None),
+    ],
+)
+def test_of_a_short_text_the_rules_alone_decide_what_they_find_spoken_of(odds: float, more: dict[str, object], settled: str | None) -> None:
+    assert settle("あ" * 50, odds, **more) == settled  # type: ignore[arg-type]
+
+
+def test_a_fact_is_likelier_where_the_scenario_makes_it_likely() -> None:
+    recognizer = Recognizer([("paid", "yes"), ("paid", "no")], {}, np.array([[0.9], [0.01]]))
+    odds = recognizer.log_odds(np.array([[0.0, 0.3], [0.0, 0.3]]), np.array([[1.0, 0.0], [0.0, 1.0]]))
+    assert odds[0, 0] > 1 > -1 > odds[1, 0]
+    assert odds.shape == (2, 1)
+
+
+def test_a_no_of_the_rules_stands_where_the_model_has_not_learnt_to_deny() -> None:
+    recognizer = Recognizer([("danger", "yes")], {}, np.array([[0.5]]))
+    kept = recognizer.settle(text(LONG), [], [Fact("danger", "no", ())], ([-9.0], [0.0]), None)
+    assert [(f.id, f.value) for f in kept] == [("danger", "no")]
+
+
+def test_a_learnt_no_shows_its_words(expert: Expert) -> None:
+    told = (
+        "夜中に目が覚めて、知らない会社から届いた請求のメールをもう一度読み返しました。期限は明日の正午とありましたけれども、夫と話しまして、"
+        "こちらから何か言うのはやめておこうということになり、その番号にはふれずに、メールはそのままにしてあります。お金も一円も出しておりません。"
+    )
+    found = {f.id: f for f in expert.ask(told, questions=False).facts}
+    assert found["paid"].value == "no"
+    assert all(told[e.start : e.end] == e.text and e.text for f in found.values() for e in f.evidence)
 
 
 def test_what_is_told_in_a_roundabout_way_is_read_and_shown(expert: Expert) -> None:
@@ -60,5 +101,5 @@ def test_odd_long_texts_have_evidence_in_range(expert: Expert, odd: str) -> None
     tokens = expert.tokenizer.tokenize(odd)
     if tokens.lemmas:
         reading = expert.scorer.read([(tokens, [], [])])
-        for start, end in reading.clauses(0, tokens, expert.model.facts):
+        for start, end in reading.clauses(0, tokens, expert.model.statements):
             assert 0 <= start < end <= len(tokens.normal)

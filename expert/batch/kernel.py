@@ -12,7 +12,8 @@ from expert import explanation
 from expert.batch import masking
 from expert.domain import Answer, Fact
 from expert.errors import InputError, KakekomiError
-from expert.pipeline import Expert, Understanding, check_text, collection_paused
+from expert.limits import check_text
+from expert.pipeline import Expert, Understanding, collection_paused
 
 ANSWER = "answer"
 """Column with the answer as JSON (contract section 4), where it was asked for."""

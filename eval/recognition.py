@@ -1,0 +1,86 @@
+"""Fit the weights of expert/recognition.py, and show what its thresholds are worth: `python eval/recognition.py`.
+
+Logistic regression over all facts at once, on the training corpus: what the model says of an example comes from models that have read
+no example of its writer. The share of a fact in a scenario is taken from the whole corpus. Facts on which two readers differed are left out.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+
+from eval.baselines import say
+from expert import classifier, corpus, recognition, training
+from expert.classifier import Array
+from expert.domain import Statement
+from expert.pipeline import Expert
+
+PARTS = 5
+
+
+def held_out(expert: Expert, rows: Sequence[classifier.Features], examples: Sequence[corpus.Example]) -> tuple[Array, Array]:
+    """The model's values [examples, statements] and probabilities [examples, scenarios], each writer held out in turn."""
+    statements = expert.model.statements
+    _, matrix, _ = training._weighted(training.count(rows))
+    labels = np.unique([e.scenario for e in examples], return_inverse=True)[1]
+    stated = [{**e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
+    values, decisions = np.zeros((len(examples), len(statements))), np.zeros((len(examples), len(expert.model.scenarios)))
+    for part, (fit, hold) in enumerate(GroupKFold(PARTS).split(matrix, labels, [e.writer for e in examples]), start=1):
+        say(f"{part}/{PARTS}")
+        weights, bias = training._fit_facts(matrix[fit], statements, [stated[i] for i in fit])
+        values[hold] = matrix[hold] @ weights + bias
+        weights, bias = training._fit(matrix[fit], labels[fit])
+        decisions[hold] = matrix[hold] @ weights + bias
+    return values, expert.model.probabilities(decisions)
+
+
+def table(rows: Iterable[Mapping[str, str]], statements: Sequence[Statement], value: str, wanted: str) -> Array:
+    """Whether each row says `wanted` of the facts of the statements of a value [rows, facts]."""
+    names = [fact for fact, v in statements if v == value]
+    return np.array([[row.get(name) == wanted for name in names] for row in rows])
+
+
+def sweep(title: str, thresholds: Sequence[float], said: Callable[[float], Array], true: Array, sure: Array) -> None:
+    scores = []
+    for threshold in thresholds:
+        found, gold = said(threshold)[sure], true[sure]
+        scores.append(2 * np.count_nonzero(found & gold) / (np.count_nonzero(found) + np.count_nonzero(gold)))
+    print(f"{title}:", " ".join(f"{t:+.1f} {score:.3f}" for t, score in zip(thresholds, scores, strict=True)))
+
+
+def main() -> None:
+    expert = Expert.load(on_training=lambda: say("学習: kakekomi"))
+    kb, statements = expert.knowledge, expert.model.statements
+    examples = corpus.load(corpus.training_files(), kb.scenarios, kb.facts)
+    read = expert._read([e.text for e in examples])
+    values, probabilities = held_out(expert, [classifier.features(*row, kb.word_classes) for row in read], examples)
+    stated = [{**e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
+    rules = [{f.id: f.value for f in facts} for _, _, facts in read]
+    spoken = [{expert.assertion.fact_of[m.concept]: "yes" for m in mentions if m.concept in expert.assertion.fact_of} for _, mentions, _ in read]
+
+    sure, yes = ~table(stated, statements, "yes", "unsure"), table(stated, statements, "yes", "yes")
+    read_yes, read_no = (table(rules, statements, "yes", v) for v in ("yes", "no"))
+    share = probabilities @ expert.model.shares()
+    found = np.stack([values[:, : yes.shape[1]], np.log(share / (1 - share)), read_yes, read_no], axis=-1)
+    model = LogisticRegression(C=1.0, max_iter=500).fit(found[sure], yes[sure])
+    print("MODEL, SCENARIO, READ_YES, READ_NO", np.round(model.coef_[0], 2), "BIAS", round(float(model.intercept_[0]), 2))
+
+    odds = expert.recognizer.log_odds(values, probabilities)
+    heard = odds + recognition.READ_YES * read_yes + recognition.READ_NO * read_no
+    short = np.array([len(text.normal) <= recognition.SHORT_TEXT for text, _, _ in read])[:, None]
+    alone = ~table(spoken, statements, "yes", "yes")
+    sweep("F1 of yes, rules alone", [0.0], lambda _: read_yes, yes, sure)
+    sweep("YES, long texts", np.arange(-1, 1.3, 0.2).tolist(), lambda t: heard > t, yes, sure & ~short)
+    sweep("SHORT_YES, short texts", np.arange(-1, 1.9, 0.3).tolist(), lambda t: np.where(alone, odds > t, read_yes), yes, sure & short)
+
+    sure_no, no = ~table(stated, statements, "no", "unsure") & ~short, table(stated, statements, "no", "no")
+    read_no = table(rules, statements, "no", "no")
+    denial = values[:, yes.shape[1] :]
+    sweep("F1 of no, rules alone", [0.0], lambda _: read_no, no, sure_no)
+    for keep in (-0.8, -0.6, -0.4):
+        sweep(f"NO where KEEP_NO is {keep}", [-0.1, 0.0, 0.1, 0.2], lambda t, k=keep: (read_no & (denial > k)) | (denial > t), no, sure_no)  # type: ignore[misc]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+"""Labelled features -> `Model`, with scikit-learn, which only training imports: it would cost more time than answering.
+
+Scores are a softmax over the decision values with a temperature fitted on held-out examples (Guo et al. 2017).
+"""
+
+import multiprocessing
+import os
+import sys
+import threading
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from expert.classifier import Array, Features, Model, softmax
+from expert.domain import Statement
+from expert.errors import EvaluationError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that shapes the model; part of its key."""
+
+    c: float = 1.0
+    facts_c: float = 1.0
+    facts_balance: float = 0.5
+    alpha: float = 0.02
+    fewest_no: int = 150
+    min_df: int = 2
+    parts: int = 5
+    tolerance: float = 1e-3
+    review_share: float = 0.1
+
+
+SETTINGS = Settings()
+
+
+def beside(work: Callable[[], Any]) -> Callable[[], Any]:
+    """Start work in a forked process; the function returned waits for the outcome.
+
+    Where a fork is not possible or not safe (other threads run), or the work fails there, it is done when the outcome is asked for: what it raises is
+    raised here.
+    """
+    if "fork" not in multiprocessing.get_all_start_methods() or threading.active_count() > 1 or sys.platform == "darwin":
+        return work
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_send, args=(sender, work), daemon=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of native threads too: the child uses none of theirs
+            process.start()
+    except (OSError, AssertionError):
+        return work
+    sender.close()
+
+    def outcome() -> Any:
+        try:
+            return receiver.recv()
+        except (EOFError, OSError):
+            return work()
+        finally:
+            receiver.close()
+            process.join()
+
+    return outcome
+
+
+def _send(sender: Any, work: Callable[[], Any]) -> None:
+    try:
+        sender.send(work())
+    except BaseException:  # also Ctrl-C: it is the parent that tells the user
+        os._exit(1)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How often each text has each feature [texts, features], with the number of each feature."""
+
+    vocabulary: Mapping[str, int]
+    matrix: Any
+
+
+def count(found: Iterable[Features]) -> Counts:
+    """Features of texts -> a sparse matrix; takes them one by one, so that they need not all be in memory.
+
+    Raises EvaluationError where there is nothing to count.
+    """
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    vectorizer = CountVectorizer(analyzer=_identity, dtype=np.float32)
+    try:
+        matrix = vectorizer.fit_transform(found)
+    except ValueError as error:
+        raise EvaluationError(
+            "学習する例がありません。corpus/train/ にラベル付きの例を置いてください(KAKEKOMI_CORPUS で別の場所も指せます)。"
+        ) from error
+    return Counts(vectorizer.vocabulary_, matrix)
+
+
+def joined(first: Counts, second: Counts) -> Counts:
+    """The texts of both, under one vocabulary."""
+    from scipy.sparse import csr_matrix, vstack
+
+    vocabulary = dict(first.vocabulary)
+    for name in second.vocabulary:
+        vocabulary.setdefault(name, len(vocabulary))
+    numbers = np.zeros(len(second.vocabulary), np.int64)
+    numbers[list(second.vocabulary.values())] = [vocabulary[name] for name in second.vocabulary]
+    width = len(vocabulary)
+    left = csr_matrix((first.matrix.data, first.matrix.indices, first.matrix.indptr), (first.matrix.shape[0], width))
+    right = csr_matrix((second.matrix.data, numbers[second.matrix.indices], second.matrix.indptr), (second.matrix.shape[0], width))
+    return Counts(vocabulary, vstack([left, right], format="csr"))
+
+
+def train(counts: Counts, labels: Sequence[str], facts: Sequence[Mapping[str, str]], writers: Sequence[str], key: str) -> Model:
+    """Fit on the features, scenarios and facts (yes, no, or unsure: left aside for that fact) of a corpus; takes seconds.
+
+    `writers` says who wrote each example: calibration is fitted on writers that the model has not read.
+    """
+    vocabulary, matrix, idf = _weighted(counts)
+    scenarios, y = np.unique(np.array(labels), return_inverse=True)
+    statements = _statements(facts)
+    fact_model = beside(lambda: _fit_facts(matrix, statements, facts))
+    weights, bias = _fit(matrix, y)
+    held_out, truth = _held_out(matrix, y, writers)
+    temperature = _fit_temperature(held_out, truth)
+    top = softmax(held_out / temperature).max(axis=1)
+    fact_weights, fact_bias = fact_model()
+    return Model(
+        scenarios=tuple(map(str, scenarios)),
+        statements=statements,
+        vocabulary=vocabulary,
+        idf=idf,
+        weights=np.hstack([weights, fact_weights]).astype(np.float32),
+        bias=np.concatenate([bias, fact_bias]).astype(np.float32),
+        temperature=temperature,
+        review_below=float(np.quantile(top, SETTINGS.review_share)),
+        priors=_priors(labels, facts),
+        key=key,
+    )
+
+
+def _identity(found: Features) -> Features:
+    return found
+
+
+def _weighted(counts: Counts) -> tuple[dict[str, int], Any, Array]:
+    """Features in enough texts, in the order of their names; their sublinear tf x idf [texts, features] of unit length; their idf."""
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    enough = np.bincount(counts.matrix.indices, minlength=len(counts.vocabulary)) >= SETTINGS.min_df
+    names = sorted(name for name, i in counts.vocabulary.items() if enough[i])
+    kept = counts.matrix[:, [counts.vocabulary[name] for name in names]]
+    kept.sort_indices()
+    transformer = TfidfTransformer(sublinear_tf=True)
+    matrix = transformer.fit_transform(kept)
+    return {name: i for i, name in enumerate(names)}, matrix, transformer.idf_.astype(np.float32)
+
+
+def _fit(matrix: Any, y: Array) -> tuple[Array, Array]:
+    """Weights [features, scenarios] and bias: the mean of a linear support vector machine and multinomial Naive Bayes.
+
+    Both are linear in the features, so their mean is one linear model; they err differently, so it errs less than each.
+    All scenarios weigh the same, however many examples they have: how often each is met in life is not what the corpus shows.
+    """
+    from sklearn.naive_bayes import MultinomialNB
+    from sklearn.svm import LinearSVC
+
+    svm = LinearSVC(C=SETTINGS.c, class_weight="balanced", tol=SETTINGS.tolerance, random_state=0).fit(matrix, y)
+    bayes = MultinomialNB(alpha=SETTINGS.alpha, fit_prior=False).fit(matrix, y)
+    svm_weights, svm_bias = _centred(svm.coef_.T, svm.intercept_, matrix)
+    bayes_weights, bayes_bias = _centred(bayes.feature_log_prob_.T, bayes.class_log_prior_, matrix)
+    return np.ascontiguousarray(svm_weights + bayes_weights), svm_bias + bayes_bias
+
+
+def _centred(weights: Array, bias: Array, matrix: Any) -> tuple[Array, Array]:
+    """The same decisions, with mean 0 over the scenarios and standard deviation 1 over the corpus."""
+    weights, bias = weights - weights.mean(axis=1, keepdims=True), bias - bias.mean()
+    spread = float(np.std(matrix @ weights + bias))
+    return weights / spread, bias / spread
+
+
+def _held_out(matrix: Any, y: Array, writers: Sequence[str]) -> tuple[Array, Array]:
+    """Decision values and labels of the examples of some writers, from a model that has read the others.
+
+    Where the others do not cover all scenarios, part of the examples of each scenario is held out instead.
+    """
+    from sklearn.model_selection import GroupKFold, StratifiedKFold
+
+    by_writer = GroupKFold(SETTINGS.parts).split(matrix, y, list(writers)) if len(set(writers)) >= SETTINGS.parts else ()
+    covered = ((fit, hold) for fit, hold in by_writer if len(np.unique(y[fit])) == len(np.unique(y)))
+    parts = StratifiedKFold(SETTINGS.parts, shuffle=True, random_state=0).split(matrix, y)
+    fit, hold = next(covered, None) or next(parts)
+    weights, bias = _fit(matrix[fit], y[fit])
+    return matrix[hold] @ weights + bias, y[hold]
+
+
+def _statements(facts: Sequence[Mapping[str, str]]) -> tuple[Statement, ...]:
+    """Every fact as yes, and as no where enough examples deny it."""
+    names = tuple(dict.fromkeys(f for stated in facts for f in stated))
+    denied = Counter(f for stated in facts for f, value in stated.items() if value == "no")
+    return (*((f, "yes") for f in names), *((f, "no") for f in names if denied[f] >= SETTINGS.fewest_no))
+
+
+def _fit_facts(matrix: Any, statements: Sequence[Statement], facts: Sequence[Mapping[str, str]]) -> tuple[Array, Array]:
+    """Weights [features, statements] and bias: for each statement a linear support vector machine that tells it from everything else."""
+    from sklearn.svm import LinearSVC
+
+    def fit(name: str, value: str) -> tuple[Array, float]:
+        sure = np.array([stated.get(name) != "unsure" for stated in facts])
+        said = np.array([stated.get(name) == value for stated in facts])[sure]
+        if said.all() or not said.any():
+            return np.zeros(matrix.shape[1]), -1.0
+        weight = (np.count_nonzero(~said) / np.count_nonzero(said)) ** SETTINGS.facts_balance
+        model = LinearSVC(C=SETTINGS.facts_c, class_weight={True: weight, False: 1.0}, tol=SETTINGS.tolerance, random_state=0).fit(matrix[sure], said)
+        return model.coef_[0], float(model.intercept_[0])
+
+    fitted = [fit(*statement) for statement in statements]  # not in threads: liblinear has one random generator for all of them
+    return np.array([w for w, _ in fitted]).reshape(-1, matrix.shape[1]).T, np.array([b for _, b in fitted])
+
+
+def _fit_temperature(decisions: Array, y: Array) -> float:
+    """The temperature with the least log loss."""
+
+    def loss(t: float) -> float:
+        z = decisions / t
+        z = z - z.max(axis=1, keepdims=True)
+        return float(np.mean(np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(y)), y]))
+
+    return min(map(float, np.geomspace(0.02, 2, 200)), key=loss)
+
+
+def _priors(labels: Sequence[str], facts: Sequence[Mapping[str, str]]) -> dict[str, dict[str, float]]:
+    """Share of the examples of a scenario that say yes to a fact."""
+    seen: dict[str, Counter[str]] = {}
+    for label, stated in zip(labels, facts, strict=True):
+        seen.setdefault(label, Counter()).update(f for f, value in stated.items() if value == "yes")
+    total = Counter(labels)
+    return {label: {f: n / total[label] for f, n in counts.items()} for label, counts in seen.items()}
