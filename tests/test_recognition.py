@@ -33,7 +33,7 @@ def settle(normal: str, odds: float, *, read: str | None = None, spoken_of: bool
         (2.0, {}, "yes"),
         (2.0, {"spoken_of": True}, "yes"),
         (0.1, {}, None),
-        (-0.3, {"read": "yes"}, "yes"),
+        (0.1, {"read": "yes"}, "yes"),
         (-2.0, {"read": "yes"}, None),
         (-9.0, {"read": "yes", "fact": "danger"}, "yes"),
         (-2.0, {"denial": 0.5}, "no"),
