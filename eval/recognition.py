@@ -15,6 +15,7 @@ from expert import classifier, corpus, recognition, training
 from expert.classifier import Array
 from expert.domain import Statement
 from expert.pipeline import Expert
+from expert.scoring import Row
 
 PARTS = 5
 
@@ -39,6 +40,17 @@ def table(rows: Iterable[Mapping[str, str]], statements: Sequence[Statement], va
     """Whether each row says `wanted` of the facts of the statements of a value [rows, facts]."""
     names = [fact for fact, v in statements if v == value]
     return np.array([[row.get(name) == wanted for name in names] for row in rows])
+
+
+def left_open(expert: Expert, read: Sequence[Row], facts: int) -> Array:
+    """Whether the last mention of each fact leaves it open at the end of a text [rows, facts]."""
+    place = {fact: i for i, (fact, _) in enumerate(expert.model.statements[:facts])}
+    out = np.zeros((len(read), facts), bool)
+    for row, (text, mentions, _) in zip(out, read, strict=True):
+        for mention in mentions:
+            if fact := expert.assertion.fact_of.get(mention.concept):
+                row[place[fact]] = expert.recognizer.is_left_open(mention, text)
+    return out
 
 
 def sweep(title: str, thresholds: Sequence[float], said: Callable[[float], Array], true: Array, sure: Array) -> None:
@@ -72,6 +84,8 @@ def main() -> None:
     alone = ~table(spoken, statements, "yes", "yes")
     sweep("F1 of yes, rules alone", [0.0], lambda _: read_yes, yes, sure)
     sweep("YES, long texts", np.arange(-1, 1.3, 0.2).tolist(), lambda t: heard > t, yes, sure & ~short)
+    open_ = left_open(expert, read, yes.shape[1]) & ~read_yes & ~read_no
+    sweep("… and not left open", np.arange(-1, 1.3, 0.2).tolist(), lambda t: (heard > t) & ~open_, yes, sure & ~short)
     sweep("SHORT_YES, short texts", np.arange(-1, 1.9, 0.3).tolist(), lambda t: np.where(alone, odds > t, read_yes), yes, sure & short)
 
     sure_no, no = ~table(stated, statements, "no", "unsure") & ~short, table(stated, statements, "no", "no")

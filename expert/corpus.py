@@ -85,7 +85,7 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
-        return f"JSONとして読めません({error.msg})"
+        return f"JSONとして読めません({error.colno}文字目)。一行に一つの {{…}} を書いたJSONLにしてください"
     if isinstance(error, KeyError):
         return f"項目 {error} がありません"
     return str(error)

@@ -8,6 +8,9 @@ from typing import Any
 from expert.domain import AdvisedAction, AdvisedDesk, Answer, Decision, Fact
 from expert.knowledge import KnowledgeBase
 
+EMERGENCY = "call_110"
+CHOICE = "どちらに近いか"
+"""How `Answer.decider` begins where two scenarios are to be told apart (else it says why nothing could be read)."""
 HEADINGS = {
     "never": "絶対にしないこと",
     "now": "いますぐすること",
@@ -116,8 +119,11 @@ Line = tuple[str, str]
 
 def page(answer: Answer, knowledge: KnowledgeBase, *, explain: bool = False) -> Iterator[Line]:
     """The answer as a frightened person should read it: most urgent first."""
+    if any(action.id == EMERGENCY for action in answer.actions):
+        yield from _actions(answer, "emergency", explain)
+        yield "", ""
     yield from _understood(answer, knowledge)
-    for urgency in ("emergency", "now", "never", "today", "soon"):
+    for urgency in ("now", "never", "today", "soon"):
         yield from _actions(answer, urgency, explain)
     yield from _desks(answer, explain)
     if explain:
@@ -129,7 +135,7 @@ def page(answer: Answer, knowledge: KnowledgeBase, *, explain: bool = False) -> 
 def _understood(answer: Answer, knowledge: KnowledgeBase) -> Iterator[Line]:
     title = knowledge.scenarios[answer.scenario].title
     yield "title", f"■ ご相談の内容: {title}"
-    if answer.needs_review and answer.decider and not answer.decider.startswith("どちら"):
+    if answer.needs_review and answer.decider and not answer.decider.startswith(CHOICE):
         yield "note", f"  {answer.decider}"
     elif answer.needs_review:
         second = knowledge.scenarios[answer.candidates[1].scenario]
@@ -146,7 +152,7 @@ def _short(words: str) -> str:
 
 
 def _actions(answer: Answer, urgency: str, explain: bool) -> Iterator[Line]:
-    emergency = [a for a in answer.actions if a.id == "call_110"]
+    emergency = [a for a in answer.actions if a.id == EMERGENCY]
     chosen = emergency if urgency == "emergency" else [a for a in answer.actions if a.urgency == urgency and a not in emergency]
     if not chosen:
         return

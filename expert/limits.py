@@ -9,6 +9,10 @@ MAX_CHARACTERS = 10_000
 _JAPANESE = re.compile(r"[\u3040-\u30ff\uff66-\uff9f々〆]")
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _SIMPLIFIED = re.compile(r"[们这钱请话账诈骗银协转输发电码网设经问题吗么还没说给过买卖]")
+_ENGLISH = (
+    " (This service reads Japanese only. For help in Japan call 188 for consumer affairs, #9110 for the police, 110 in an emergency,"
+    " or your bank or card company.)"
+)
 _URL = re.compile(r"https?://\S+|www\.\S+")
 
 
@@ -28,4 +32,4 @@ def unreadable(text: str) -> str | None:
         return "URLだけでは判断できません。そのページで何が起きたかを、日本語で書いてください(URLは開かないでください)。"
     if _JAPANESE.search(rest) or (_HAN.search(rest) and not _SIMPLIFIED.search(rest)):
         return None
-    return "日本語の文章を読み取れませんでした。何が起きたかを、日本語で書いてください。"
+    return f"日本語の文章を読み取れませんでした。何が起きたかを、日本語で書いてください。{_ENGLISH}"

@@ -27,7 +27,7 @@ from expert.tokenizer import Tokenizer
 CANDIDATES = 3
 GAP = 0.1
 """Two scenarios whose scores differ by less cannot be told apart: for review."""
-CLOSE = 0.08
+CLOSE = 0.1
 """Score of the second scenario from which its advice is given as well."""
 SURE = 0.7
 """Score from which no rule revises the scenario: the classifier has seen the same facts, and is right more often (eval/README.md)."""
@@ -96,7 +96,7 @@ class Expert:
 
     @cached_property
     def recognizer(self) -> Recognizer:
-        return Recognizer(self.model.statements, self.assertion.fact_of, self.model.shares())
+        return Recognizer(self.model.statements, self.assertion.fact_of, self.model.shares(), lambda *at: self.assertion.assess(*at).modality)
 
     @property
     def versions(self) -> Mapping[str, str]:
@@ -174,7 +174,7 @@ class Expert:
             facts=understood.facts,
             attributes=understood.attributes,
             decision=decision,
-            questions=self._questions(case, decision) if questions else (),
+            questions=self._questions(case, decision) if questions and not understood.unreadable else (),
             versions=self.versions,
             decider=understood.unreadable or (self._decider(scores) if needs_review else None),
         )
@@ -208,7 +208,7 @@ class Expert:
 
     def _decider(self, scores: tuple[Score, ...]) -> str:
         first, second = (self.knowledge.scenarios[s.scenario] for s in scores[:2])
-        return f"どちらに近いですか。(1) {first.is_this} (2) {second.is_this}"
+        return f"どちらに近いかで、答えが決まります。(1) {first.is_this} (2) {second.is_this}"
 
 
 @contextlib.contextmanager

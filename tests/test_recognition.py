@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from expert.domain import Fact, Mention, TokenizedText
+from expert.domain import Fact, Mention, Modality, TokenizedText
 from expert.pipeline import Expert
 from expert.recognition import Recognizer
 
@@ -20,7 +20,9 @@ def text(normal: str) -> TokenizedText:
 
 def settle(normal: str, odds: float, *, read: str | None = None, spoken_of: bool = False, **more: object) -> str | None:
     fact, denial = str(more.get("fact", "paid")), float(str(more.get("denial", -1.0)))
-    recognizer = Recognizer([(fact, "yes"), (fact, "no")], {"concept": fact}, np.array([[0.5]]))
+    recognizer = Recognizer(
+        [(fact, "yes"), (fact, "no")], {"concept": fact}, np.array([[0.5]]), lambda *_: Modality(str(more.get("modality", "future")))
+    )
     mentions = [Mention("concept", 0, 0, 2)] if spoken_of or read else []
     known = [Fact(fact, read, ())] if read in ("yes", "no") else []  # type: ignore[arg-type]
     found = recognizer.settle(text(normal), mentions, known, ([odds], [0.0, denial]), lambda _, statements: [(0, 2)] * len(statements))
@@ -32,6 +34,8 @@ def settle(normal: str, odds: float, *, read: str | None = None, spoken_of: bool
     [
         (2.0, {}, "yes"),
         (2.0, {"spoken_of": True}, "yes"),
+        (2.0, {"spoken_of": True, "modality": "demand"}, None),
+        (9.0, {"spoken_of": True, "modality": "actual"}, "yes"),
         (0.1, {}, None),
         (0.1, {"read": "yes"}, "yes"),
         (-2.0, {"read": "yes"}, None),
@@ -65,16 +69,23 @@ def test_of_a_short_text_the_rules_alone_decide_what_they_find_spoken_of(odds: f
 
 
 def test_a_fact_is_likelier_where_the_scenario_makes_it_likely() -> None:
-    recognizer = Recognizer([("paid", "yes"), ("paid", "no")], {}, np.array([[0.9], [0.01]]))
+    recognizer = Recognizer([("paid", "yes"), ("paid", "no")], {}, np.array([[0.9], [0.01]]), lambda *_: Modality.ACTUAL)
     odds = recognizer.log_odds(np.array([[0.0, 0.3], [0.0, 0.3]]), np.array([[1.0, 0.0], [0.0, 1.0]]))
     assert odds[0, 0] > 1 > -1 > odds[1, 0]
     assert odds.shape == (2, 1)
 
 
 def test_a_no_of_the_rules_stands_where_the_model_has_not_learnt_to_deny() -> None:
-    recognizer = Recognizer([("danger", "yes")], {}, np.array([[0.5]]))
+    recognizer = Recognizer([("danger", "yes")], {}, np.array([[0.5]]), lambda *_: Modality.ACTUAL)
     kept = recognizer.settle(text(LONG), [], [Fact("danger", "no", ())], ([-9.0], [0.0]), None)
     assert [(f.id, f.value) for f in kept] == [("danger", "no")]
+
+
+def test_what_is_demanded_at_last_has_not_happened(expert: Expert) -> None:
+    told = (
+        "警察を名乗る電話があり、あなたの口座が犯罪に使われていると言われ、ビデオ通話で逮捕状を見せられました。200万円を振り込むように言われています"
+    )
+    assert expert.ask(told, questions=False).fact("paid") != "yes"
 
 
 def test_a_learnt_no_shows_its_words(expert: Expert) -> None:

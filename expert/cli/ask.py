@@ -30,8 +30,10 @@ STYLES = {
 _NEVER_FIRST = "、。,.)」』)]!?!?ー・"
 PROMPT = "何がありましたか。ふだんの言葉で書いてください。書き終わったら、何も書かずに Enter を押してください。"
 DONT_KNOW = ("", "わからない", "分からない", "わかりません", "分かりません", "?", "?", "不明")
-YES = ("はい", "y", "yes", "うん", "ええ", "はい。", "した", "しました")
-NO = ("いいえ", "n", "no", "いや", "ううん", "いいえ。", "してない", "していない", "していません")
+YES = ("はい", "y", "yes", "うん", "ええ", "そう", "そうです")
+NO = ("いいえ", "n", "no", "いや", "ううん", "いえ")
+YES_ENDS = ("した", "しました", "ました", "ちゃった", "ています", "ある", "あります")
+NO_ENDS = ("ない", "ないです", "ません", "ませんでした", "なかった", "なかったです")
 
 
 Explain = Annotated[bool, typer.Option("--explain", help="働いた規則、そのもと、出典と確認日も出す")]
@@ -40,7 +42,7 @@ Plain = Annotated[bool, typer.Option("--plain", help="色や飾りをつけな�
 
 @app.command()
 def ask(
-    text: Annotated[str | None, typer.Argument(help="何が起きたか。省くと標準入力か、入力の画面から読む")] = None,
+    words: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]", help="何が起きたか。省くか - とすると、標準入力か入力の画面から読む")] = None,
     *,
     json_: Annotated[bool, typer.Option("--json", help="答えをJSONで出す(聞き返さない)")] = False,
     explain: Explain = False,
@@ -51,6 +53,7 @@ def ask(
     sample_if_empty: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """一つの相談に答える。いまの状態で答えが変わることだけを、5つまで聞き返す。"""
+    text = " ".join(words) if words and words != ["-"] else None
     interactive = text is None and sys.stdin.isatty()
     complaint = _complaint(text, sample_if_empty)
     expert = load_expert()
@@ -62,7 +65,7 @@ def ask(
     if json_:
         print(explanation.dumps(explanation.to_json(answer)))
         return
-    if interactive and not no_questions:
+    if interactive and not no_questions and answer.fact("danger") != "yes":  # then nothing stands before the emergency call
         answer = _ask_back(expert, complaint, assumed, answer)
     _print_page(explanation.page(answer, expert.knowledge, explain=explain), plain)
     if not interactive and not no_questions:
@@ -107,13 +110,24 @@ def _ask_back(expert: Any, complaint: str, assumed: dict[str, str], answer: Answ
     while len(asked) < 5 and (question := next((q for q in answer.questions if q.fact not in asked), None)):
         asked.add(question.fact)
         print(f"\n{question.text}\n  {_changes(expert, question.changes)}", file=sys.stderr)
-        reply = _reply("  はい / いいえ / わからない > " if question.fact != "payment_method" else "  番号か名前 / わからない > ")
-        value = _value(question.fact, reply, expert)
+        value = _replied(question.fact, expert)
         if value:
             assumed = {**assumed, question.fact: value}
             answer = expert.ask(complaint, assume=assumed)
     print(file=sys.stderr)
     return answer
+
+
+def _replied(fact: str, expert: Any) -> str | None:
+    """The value that is answered; asked once more where the reply cannot be read. None for わからない."""
+    prompt = "  はい / いいえ / わからない > " if fact != "payment_method" else "  番号か名前 / わからない > "
+    for _ in range(2):
+        reply = _reply(prompt).rstrip("。！")
+        value = _value(fact, reply, expert)
+        if value or reply in DONT_KNOW:
+            return value
+        print("  読み取れませんでした。「はい」「いいえ」「わからない」のどれかで答えてください。", file=sys.stderr)
+    return None
 
 
 def _reply(prompt: str) -> str:
@@ -127,9 +141,9 @@ def _value(fact: str, reply: str, expert: Any) -> str | None:
     if fact == "payment_method":
         names = [(m.id, m.title) for m in expert.knowledge.methods.values()]
         return next((id_ for id_, title in names if reply and (reply in title or title in reply)), None)
-    if reply.lower() in YES:
-        return "yes"
-    return "no" if reply.lower() in NO else None
+    if reply.lower() in NO or reply.startswith("まだ") or reply.endswith(NO_ENDS):
+        return "no"
+    return "yes" if reply.lower() in YES or reply.endswith(YES_ENDS) else None
 
 
 def _changes(expert: Any, changes: Iterable[str]) -> str:
@@ -139,8 +153,8 @@ def _changes(expert: Any, changes: Iterable[str]) -> str:
 
 
 def _open_questions(answer: Answer) -> Iterable[explanation.Line]:
-    if answer.decider:
-        yield "note", f"次のことが分かれば決められます: {answer.decider}"
+    if answer.decider and answer.decider.startswith(explanation.CHOICE):
+        yield "note", answer.decider
     if answer.questions:
         yield "", ""
         yield "title", "■ 次のことが分かると、もっとはっきり答えられます"
