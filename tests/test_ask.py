@@ -217,6 +217,19 @@ def test_the_model_applied_here_equals_scikit_learn(expert: Expert) -> None:
     assert np.allclose(got, expected, atol=2e-3)
 
 
+@pytest.mark.parametrize(
+    ("text", "needed"),
+    [
+        ("孫を名乗る男から電話で、会社のお金をなくしたから今日中に300万円いると言われ、今から銀行に行くところです", {"do_not_pay"}),
+        ("還付金の電話があり、ATMで言われたとおりに操作してしまいました", {"call_bank_freeze", "report_police", "bank"}),
+        ("小3です。ロブロックスでお母さんのカードを使って5万円課金してしまいました", {"tell_trusted_adult", "minor_rescission", "consumer_188"}),
+    ],
+)
+def test_what_a_newcomer_missed_is_there(expert: Expert, text: str, needed: set[str]) -> None:
+    answer = expert.ask(text, questions=False)
+    assert needed <= {a.id for a in answer.actions} | {d.id for d in answer.desks}
+
+
 def test_pairs_are_found_by_their_number_whatever_collides() -> None:
     import numpy as np
 

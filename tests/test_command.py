@@ -49,6 +49,48 @@ def test_ask_reads_standard_input() -> None:
     assert json.loads(run("ask", "--json", given=SAMPLE).stdout)["scenario"] == "paid_scammer"
 
 
+def test_words_without_quotes_and_a_dash_are_understood() -> None:
+    assert json.loads(run("ask", "--json", "3万円", "振り込みました").stdout)["attributes"]["amount_jpy"] == 30000
+    assert json.loads(run("ask", "--json", "-", given=SAMPLE).stdout)["scenario"] == "paid_scammer"
+
+
+def test_an_emergency_stands_before_everything() -> None:
+    lines = run("ask", "薬をたくさん飲みました。もう死にたいです").stdout.splitlines()
+    assert next(line for line in lines if line.startswith("■")) == "■ まず、命を守ること"
+    assert "110番" in lines[lines.index("■ まず、命を守ること") + 1]
+    assert "119番" in lines[lines.index("■ まず、命を守ること") + 1]
+
+
+def test_english_is_told_where_to_call_and_asked_nothing() -> None:
+    out = run("ask", "I entered my credit card number into a fake site. What should I do?").stdout
+    assert "188" in out
+    assert "Japanese only" in out
+    assert "もっとはっきり答えられます" not in out
+
+
+@pytest.mark.parametrize(
+    ("reply", "value"),
+    [
+        ("はい", "yes"),
+        ("しました", "yes"),
+        ("電話をかけました", "yes"),
+        ("まだです", "no"),
+        ("まだ", "no"),
+        ("払っていません", "no"),
+        ("ないです", "no"),
+        ("わからない", None),
+        ("分かりません", None),
+        ("知らないです", None),
+        ("たぶん", None),
+        ("", None),
+    ],
+)
+def test_replies_as_people_give_them(expert: Expert, reply: str, value: str | None) -> None:
+    from expert.cli.ask import _value
+
+    assert _value("paid", reply, expert) == value
+
+
 def test_explain_names_rules_sources_and_dates() -> None:
     out = run("ask", "--explain", SAMPLE).stdout
     assert "規則 " in out

@@ -29,7 +29,8 @@ STYLES = {
 }
 _NEVER_FIRST = "、。,.)」』)]!?!?ー・"
 PROMPT = "何がありましたか。ふだんの言葉で書いてください。書き終わったら、何も書かずに Enter を押してください。"
-DONT_KNOW = ("", "わからない", "分からない", "わかりません", "分かりません", "?", "?", "不明")
+DONT_KNOW = ("", "?", "?", "不明")
+DONT_KNOW_STARTS = ("わから", "分から", "わかり", "分かり", "知ら", "しら")
 YES = ("はい", "y", "yes", "うん", "ええ", "そう", "そうです")
 NO = ("いいえ", "n", "no", "いや", "ううん", "いえ")
 YES_ENDS = ("した", "しました", "ました", "ちゃった", "ています", "ある", "あります")
@@ -124,7 +125,7 @@ def _replied(fact: str, expert: Any) -> str | None:
     for _ in range(2):
         reply = _reply(prompt).rstrip("。！")
         value = _value(fact, reply, expert)
-        if value or reply in DONT_KNOW:
+        if value or _is_unknown(reply):
             return value
         print("  読み取れませんでした。「はい」「いいえ」「わからない」のどれかで答えてください。", file=sys.stderr)
     return None
@@ -141,9 +142,15 @@ def _value(fact: str, reply: str, expert: Any) -> str | None:
     if fact == "payment_method":
         names = [(m.id, m.title) for m in expert.knowledge.methods.values()]
         return next((id_ for id_, title in names if reply and (reply in title or title in reply)), None)
+    if _is_unknown(reply):
+        return None
     if reply.lower() in NO or reply.startswith("まだ") or reply.endswith(NO_ENDS):
         return "no"
     return "yes" if reply.lower() in YES or reply.endswith(YES_ENDS) else None
+
+
+def _is_unknown(reply: str) -> bool:
+    return reply in DONT_KNOW or reply.startswith(DONT_KNOW_STARTS)
 
 
 def _changes(expert: Any, changes: Iterable[str]) -> str:
