@@ -109,16 +109,16 @@ class Expert:
         examples = corpus.load(files, self.knowledge.scenarios, self.knowledge.facts)
         texts = [e.text for e in examples]
         middle = len(texts) // 2
-        rest = training.beside(lambda: training.count(self._features_of(texts[middle:])))  # reading takes most of the time
-        counts = training.joined(training.count(self._features_of(texts[:middle])), rest())
+        with collection_paused():
+            rest = training.beside(lambda: training.count(self._features_of(texts[middle:])))  # reading takes half of the time
+            counts = training.joined(training.count(self._features_of(texts[:middle])), rest())
         unknown = dict.fromkeys(self.knowledge.facts, "unknown")
         facts = [{**unknown, **e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
         return training.train(counts, [e.scenario for e in examples], facts, [e.writer for e in examples], key)
 
     def _features_of(self, texts: Sequence[str]) -> Iterator[classifier.Features]:
         for start in range(0, len(texts), _AT_ONCE):
-            with collection_paused():
-                rows = self._read(texts[start : start + _AT_ONCE])
+            rows = self._read(texts[start : start + _AT_ONCE])
             yield from (classifier.features(*row, self.knowledge.word_classes) for row in rows)
 
     def features(self, text: str) -> classifier.Features:
