@@ -143,7 +143,7 @@ class Attributes:
 class Case:
     """What the rules see of a complaint: enumerated values only, never a word of the user's.
 
-    `settled`: the scenario is so sure, with these facts in view, that no rule may revise it.
+    `settled`: the scenario is so sure, with these facts in view, that only rules marked `even_if_sure` may revise it.
     """
 
     scenario: str

@@ -47,14 +47,14 @@ class Engine:
         self._host.set_rulesets({stage: self._ruleset(stage) for stage in ("understanding", "advice")})
 
     def infer(self, case: Case) -> tuple[str, tuple[Firing, ...]]:
-        """The scenario after revision (none where it is settled), and every rule that fired, in order.
+        """The scenario after revision (where it is settled only by rules that say so), and every rule that fired, in order.
 
         Raises EngineError if the engine reports a fault of its own.
         """
         with self._lock:
             known = self._known(case)
             early = self._run("understanding", [("candidate", case.scenario), *known, *self._unknown("understanding", case)])
-            revised = [] if case.settled else [rule for rule in early if rule.revise][:1]
+            revised = [rule for rule in early if rule.revise and (rule.even_if_sure or not case.settled)][:1]
             scenario = (revised[0].revise if revised else None) or case.scenario
             states = [("state", s) for s in sorted(self._declared)]
             late = self._run("advice", [("scenario", scenario), *known, *self._unknown("advice", case), *states])

@@ -202,6 +202,8 @@ class RuleEntry(_Strict):
     desks: tuple[str, ...] = ()
     declare: tuple[str, ...] = ()
     revise: str | None = None
+    even_if_sure: bool = False
+    """It revises also a scenario of which the classifier is sure: what is advised there cannot be right with such facts."""
     urgency: Urgency | None = None
     salience: int = Field(default=0, ge=0, le=1000)
     source: Source
@@ -215,6 +217,8 @@ class RuleEntry(_Strict):
         kinds = [bool(self.actions or self.desks), bool(self.declare), bool(self.revise)]
         if sum(kinds) != 1:
             raise ValueError("規則は、助言(actions/desks)・状態(declare)・場面の見直し(revise)のどれか一つです")
+        if self.even_if_sure and not self.revise:
+            raise ValueError("even_if_sure は場面の見直し(revise)にだけ使えます")
         later = {"scenario"} if self.stage == "understanding" else {"candidate"}
         if bad := [str(c) for c in self.when if c.key in later]:
             raise ValueError(f"この種類の規則では「{bad[0]}」を使えません(助言はscenario、状態と見直しはcandidate)")

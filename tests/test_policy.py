@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -78,6 +79,7 @@ def test_alone_with_every_way_of_payment_and_in_pairs() -> None:
     facts = [f for size in (0, 1, 2) for f in combinations(size)]
     cases = [Case(s, f) for s in scenarios for f in facts]
     cases += [Case(s, {"paid": v}, (m,)) for s in scenarios for v in ("yes", "no") for m in METHODS]
+    cases += [replace(case, settled=True) for case in cases]
     assert on_two_cores(cases) == []
 
 
@@ -99,6 +101,7 @@ def test_in_100_000_random_states() -> None:
             tuple(rnd.sample(METHODS, rnd.choice((0, 0, 1, 2)))),
             tuple(rnd.sample(signs, rnd.choice((0, 0, 1, 3)))),
             rnd.choice((None, "pc", "smartphone")),
+            settled=rnd.random() < 0.5,
         )
         for _ in range(100_000)
     ]
