@@ -43,7 +43,7 @@ Plain = Annotated[bool, typer.Option("--plain", help="色や飾りをつけな�
 
 @app.command()
 def ask(
-    words: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]", help="何が起きたか。省くか - とすると、標準入力か入力の画面から読む")] = None,
+    words: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="何が起きたか。省くか - とすると、標準入力か入力の画面から読む")] = None,
     *,
     json_: Annotated[bool, typer.Option("--json", help="答えをJSONで出す(聞き返さない)")] = False,
     explain: Explain = False,
