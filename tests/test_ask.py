@@ -222,6 +222,7 @@ def test_the_model_applied_here_equals_scikit_learn(expert: Expert) -> None:
     [
         ("孫を名乗る男から電話で、会社のお金をなくしたから今日中に300万円いると言われ、今から銀行に行くところです", {"do_not_pay"}),
         ("還付金の電話があり、ATMで言われたとおりに操作してしまいました", {"call_bank_freeze", "report_police", "bank"}),
+        ("警告の番号に電話したら修理に5万円かかると言われ、コンビニでカードを買って番号を読み上げました", {"contact_prepaid_issuer"}),
         ("小3です。ロブロックスでお母さんのカードを使って5万円課金してしまいました", {"tell_trusted_adult", "minor_rescission", "consumer_188"}),
     ],
 )
