@@ -74,9 +74,11 @@ def main() -> None:
     sure, yes = ~table(stated, statements, "yes", "unsure"), table(stated, statements, "yes", "yes")
     read_yes, read_no = (table(rules, statements, "yes", v) for v in ("yes", "no"))
     share = probabilities @ expert.model.shares()
-    found = np.stack([values[:, : yes.shape[1]], np.log(share / (1 - share)), read_yes, read_no], axis=-1)
-    model = LogisticRegression(C=1.0, max_iter=500).fit(found[sure], yes[sure])
-    print("MODEL, SCENARIO, READ_YES, READ_NO", np.round(model.coef_[0], 2), "BIAS", round(float(model.intercept_[0]), 2))
+    each = np.broadcast_to(np.eye(yes.shape[1]), (len(examples), yes.shape[1], yes.shape[1]))
+    found = np.concatenate([np.stack([values[:, : yes.shape[1]], np.log(share / (1 - share)), read_yes, read_no], axis=-1), each], axis=-1)
+    model = LogisticRegression(C=1.0, max_iter=2000, fit_intercept=False).fit(found[sure], yes[sure])
+    print("MODEL, SCENARIO, READ_YES, READ_NO", np.round(model.coef_[0][:4], 2))
+    print("BIAS", {fact: round(float(b), 1) for (fact, _), b in zip(statements, model.coef_[0][4:], strict=False)})
 
     odds = expert.recognizer.log_odds(values, probabilities)
     heard = odds + recognition.READ_YES * read_yes + recognition.READ_NO * read_no

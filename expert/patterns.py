@@ -6,7 +6,7 @@ searching with all of them milliseconds a text.
 
 import re
 from collections.abc import Callable, Iterable
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from re import _parser  # type: ignore[attr-defined]  # the only way to learn how a pattern can begin
 from typing import Any
 
@@ -23,11 +23,16 @@ def plain_groups(pattern: str) -> str:
     return _GROUP.sub("(?:", pattern)
 
 
+@lru_cache(maxsize=4)  # one pattern is asked several things in a row
 def _parsed(pattern: str) -> Any:
     try:
         return _parser.parse(pattern)
     except re.error as error:
-        raise KnowledgeError([f"正規表現「{pattern}」に誤りがあります({error})"]) from error
+        raise _faulty(pattern, error) from error
+
+
+def _faulty(pattern: str, error: re.error) -> KnowledgeError:
+    return KnowledgeError([f"正規表現「{pattern}」に誤りがあります({error})"])
 
 
 def beginnings(pattern: str) -> set[str]:
@@ -86,8 +91,10 @@ class LazyPattern:
 
     @cached_property
     def compiled(self) -> re.Pattern[str]:
-        _parsed(self.pattern)
-        return re.compile(self.pattern)
+        try:
+            return re.compile(self.pattern)
+        except re.error as error:
+            raise _faulty(self.pattern, error) from error
 
     @cached_property
     def match(self) -> Callable[..., re.Match[str] | None]:

@@ -24,8 +24,7 @@ def ask_back(
     decisive = knowledge.revising_facts.get(decision.scenario, frozenset())
     priors = {f: max(priors.get(f, 0.0), _DECISIVE if f in decisive else 0.0) for f in knowledge.facts}
     for fact in _likeliest(case, knowledge, priors):
-        values = ("yes", "no") if fact in knowledge.denied_facts else ("yes",)
-        changes, weight = _changes(decision, [decide(_with(case, fact, v)) for v in values])
+        changes, weight = _changes(decision, map(decide, _answered(case, fact, knowledge)))
         if changes:
             question = Question(fact, knowledge.facts[fact].question, changes)
             ranked.append((weight * priors[fact], question))
@@ -37,6 +36,13 @@ def _likeliest(case: Case, knowledge: KnowledgeBase, priors: Mapping[str, float]
     """The unknown facts that most often come with the scenario. One that hardly ever does would only frighten."""
     unknown = [fact for fact in knowledge.facts if fact not in case.facts and priors[fact] >= _RARE]
     return sorted(unknown, key=lambda fact: -priors[fact])[:_TRIED]
+
+
+def _answered(case: Case, fact: str, knowledge: KnowledgeBase) -> list[Case]:
+    """The case with each answer. Of money that is gone it is the way it went that changes the advice, and that is asked next."""
+    answered = [_with(case, fact, value) for value in (("yes", "no") if fact in knowledge.denied_facts else ("yes",))]
+    by_method = knowledge.methods if fact == "paid" and not case.payment_method else ()
+    return [*answered, *(replace(answered[0], payment_method=(method,)) for method in by_method)]
 
 
 def _with(case: Case, fact: str, value: str) -> Case:

@@ -91,6 +91,12 @@ def test_a_question_changes_what_it_says(expert: Expert) -> None:
         assert set(question.changes) <= (seen ^ before) | (before - set(ids(plans[0], "actions") + ids(plans[0], "desks"))) | before
 
 
+def test_whether_money_is_gone_is_asked_since_its_way_would_matter(expert: Expert) -> None:
+    first = expert.ask("10万円払った気がする。サイトの登録料").questions[0]
+    assert first.fact == "paid"
+    assert {"call_bank_freeze", "contact_prepaid_issuer"} <= set(first.changes)
+
+
 def test_a_question_that_would_only_frighten_is_not_asked(expert: Expert) -> None:
     asked = {q.fact for q in expert.ask("銀行をかたるSMSのリンクを開いて、IDとパスワードを入れました").questions}
     assert not asked & {"danger", "court_document", "intimate_images"}

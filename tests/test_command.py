@@ -103,6 +103,7 @@ def test_what_if_shows_what_appears_and_what_goes() -> None:
     out = run("ask", "--what-if", "card_entered=yes", "宅配のSMSのリンクを開きました").stdout
     assert "増えるもの" in out
     assert "stop_card" in out
+    assert "場面: " in out
 
 
 def test_assume_flips_a_fact() -> None:
@@ -221,6 +222,7 @@ def test_batch_keeps_order_and_loses_nothing(tmp_path: Path) -> None:
     assert ["error" in a for a in answers] == [False, True, False, True]
     assert done.returncode == 1
     assert "4件: 答え2件" in done.stderr
+    assert "だまされてお金を払ってしまった 1件" in done.stderr
 
 
 def test_batch_does_not_overwrite(tmp_path: Path) -> None:

@@ -43,13 +43,13 @@ Plain = Annotated[bool, typer.Option("--plain", help="色や飾りをつけな�
 
 @app.command()
 def ask(
-    words: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="何が起きたか。省くか - とすると、標準入力か入力の画面から読む")] = None,
+    words: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="何が起きたか。省くか - なら標準入力か画面から")] = None,
     *,
     json_: Annotated[bool, typer.Option("--json", help="答えをJSONで出す(聞き返さない)")] = False,
     explain: Explain = False,
     plain: Plain = False,
-    assume: Annotated[list[str] | None, typer.Option(help="事実を決めつける(例: --assume paid=yes)。何度でも書ける")] = None,
-    what_if: Annotated[list[str] | None, typer.Option(help="その事実が変わると、何が増えて何が減るかを見る(例: --what-if paid=yes)")] = None,
+    assume: Annotated[list[str] | None, typer.Option(help="事実を決める(例: --assume paid=yes)。何度でも")] = None,
+    what_if: Annotated[list[str] | None, typer.Option(help="事実が変わると何が増減するか(例: --what-if paid=yes)")] = None,
     no_questions: Annotated[bool, typer.Option("--no-questions", help="聞き返さない")] = False,
     sample_if_empty: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -172,7 +172,9 @@ def _open_questions(answer: Answer) -> Iterable[explanation.Line]:
 def _print_what_if(expert: Any, complaint: str, assumed: dict[str, str], flipped: dict[str, str]) -> None:
     before, after = expert.ask(complaint, assume=assumed), expert.ask(complaint, assume={**assumed, **flipped})
     difference = explanation.what_if(before, after)
-    print(f"{'、'.join(f'{k}={v}' for k, v in flipped.items())} のとき(場面: {before.scenario} → {after.scenario})")
+    titles = [expert.knowledge.scenarios[answer.scenario].title for answer in (before, after)]
+    scenario = titles[0] if before.scenario == after.scenario else " → ".join(titles)
+    print(f"{'、'.join(f'{k}={v}' for k, v in flipped.items())} のとき(場面: {scenario})")
     for mark, name, rows in (("+", "増えるもの", difference["appears"]), ("-", "なくなるもの", difference["goes"])):
         print(f"{name}: {'' if rows else 'なし'}")
         for row in rows:

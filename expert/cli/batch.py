@@ -164,9 +164,13 @@ def _duration(seconds: float) -> str:
 
 def _summarize(tally: "Tally") -> None:
     """Counts on standard error: standard output is nobody's here."""
+    from expert import knowledge
+
+    kb = knowledge.load()
+    scenarios, desks = {s.id: s.title for s in kb.scenarios.values()}, {d.id: d.name for d in kb.desks.values()}
     print(f"{tally.rows}件: 答え{tally.answered}件(要確認{tally.for_review}件)、失敗{tally.failed}件", file=sys.stderr)
-    for label, kind in (("場面", "scenario"), ("窓口", "desk")):
+    for label, kind, names in (("場面", "scenario", scenarios), ("窓口", "desk", desks)):
         counts = tally.of(kind).most_common()
         if counts:
             more = f" ほか{len(counts) - _SHOWN}種" if len(counts) > _SHOWN else ""
-            print(f"{label}: {'、'.join(f'{key} {n:,}' for key, n in counts[:_SHOWN])}{more}", file=sys.stderr)
+            print(f"{label}: {'、'.join(f'{names[key]} {n:,}件' for key, n in counts[:_SHOWN])}{more}", file=sys.stderr)
