@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from expert import training
+from expert import classifier, training
 from expert.classifier import Features, Model
 from expert.corpus import Example
 from expert.pipeline import Expert, Understanding
@@ -74,7 +74,6 @@ def methods(expert: Expert, train: Texts, ginza_python: str) -> list[Method]:
         Method("**kakekomi**", with_rules(expert, expert.model, lambda texts: texts.features)),
         Method("… no rules (no revision of the scenario)", by_model(expert.model, lambda texts: texts.features)),
         without(expert, train, "facts and concepts", ("fact:", "concept:")),
-        without(expert, train, "word groups", ("class:",)),
         character_ablation(expert, train),
     ]
 
@@ -155,8 +154,8 @@ def without(expert: Expert, train: Texts, name: str, prefixes: tuple[str, ...]) 
 
 def character_ablation(expert: Expert, train: Texts) -> Method:
     """Character n-grams taken away if the classifier has them, else added."""
-    if any(f.startswith("#") and len(f) > 1 for found in train.features[:50] for f in found):
-        return without(expert, train, "character n-grams", ("#",))
+    if any(f.startswith(classifier.TRIGRAM) for found in train.features[:50] for f in found):
+        return without(expert, train, "character trigrams", (classifier.TRIGRAM,))
     say("学習: 文字n-gramを足す")
 
     def view(texts: Texts) -> list[Features]:

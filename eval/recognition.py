@@ -66,7 +66,7 @@ def main() -> None:
     kb, statements = expert.knowledge, expert.model.statements
     examples = corpus.load(corpus.training_files(), kb.scenarios, kb.facts)
     read = expert._read([e.text for e in examples])
-    values, probabilities = held_out(expert, [classifier.features(*row, kb.word_classes) for row in read], examples)
+    values, probabilities = held_out(expert, [classifier.features(*row) for row in read], examples)
     stated = [{**e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
     rules = [{f.id: f.value for f in facts} for _, _, facts in read]
     spoken = [{expert.assertion.fact_of[m.concept]: "yes" for m in mentions if m.concept in expert.assertion.fact_of} for _, mentions, _ in read]

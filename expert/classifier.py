@@ -1,14 +1,13 @@
 """Which scenario, and which facts do such words come with? A linear model over TF-IDF, applied with numpy.
 
-Features: Sudachi normalized forms and their pairs, the meaning group of each word (rules/word_classes.txt), the concepts found, and
-the facts with their value (so that `paid=no` is not `paid=yes`). `expert.training` makes the model, `expert.model_cache` keeps it.
+Features: Sudachi normalized forms, three characters in a row, the concepts found, and the facts with their value (so that `paid=no` is not
+`paid=yes`). `expert.training` makes the model, `expert.model_cache` keeps it.
 """
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,21 +16,29 @@ from expert.domain import Fact, Mention, Score, Statement, TokenizedText
 
 _KEPT, _TINY, _LEAST_SHARE = 6, 1e-12, 0.002
 SKIPPED = frozenset("はがをにでとのもへや、。")
-"""Words that count only as part of a pair."""
+"""Words that count only as part of three characters in a row."""
+TRIGRAM = "tri:"
+"""How the name of a feature of three characters begins."""
+_DIGITS = str.maketrans("123456789", "000000000")
 
 Features = list[str]
 Array = np.ndarray[Any, Any]
 
 
-def features(text: TokenizedText, mentions: Sequence[Mention], facts: Sequence[Fact], classes: Mapping[str, str]) -> Features:
-    """All features of a text, repeated as often as they occur. `classes` gives the meaning group of a word."""
+def features(text: TokenizedText, mentions: Sequence[Mention], facts: Sequence[Fact]) -> Features:
+    """All features of a text, repeated as often as they occur."""
     lemmas = text.lemmas
     out = [lemma for lemma in lemmas if lemma not in SKIPPED]
-    out += [classes[lemma] for lemma in out if lemma in classes]
-    out += [f"{a}_{b}" for a, b in pairwise(lemmas)]
+    out += trigrams(text.normal)
     out += ["concept:" + m.concept for m in mentions]
     out += [f"fact:{f.id}={f.value}" for f in facts]
     return out
+
+
+def trigrams(normal: str) -> Features:
+    """Three characters in a row, all digits alike: endings, compounds and misspellings that the words do not show."""
+    folded = normal.translate(_DIGITS)
+    return [TRIGRAM + folded[i : i + 3] for i in range(len(folded) - 2)]
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,6 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "rules": RuleEntry,
 }
 _LEXICON = frozenset(("facts", "signs", "methods", "devices", "elapsed", "prefectures", "cues"))
-_WORD_CLASSES = "word_classes.txt"
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,6 @@ class KnowledgeBase:
     version: str
     lexicon_version: str
     """Version of what the classifier's features rest on: a new rule or desk does not call for training again."""
-    word_classes: Mapping[str, str]
-    """Word (Sudachi normalized form) -> name of its meaning group."""
     where: Mapping[str, str]
     """`file:line` of each entry, by `section/id`."""
 
@@ -103,18 +100,16 @@ def load(directory: Path | None = None) -> KnowledgeBase:
     """
     directory = directory or default_directory()
     files = sorted(directory.rglob("*.yaml"))
-    if not files or not (directory / _WORD_CLASSES).is_file():
-        raise KnowledgeError([f"{directory}: 知識ファイル(*.yaml と {_WORD_CLASSES})がありません"])
+    if not files:
+        raise KnowledgeError([f"{directory}: 知識ファイル(*.yaml)がありません"])
     reader = _Reader(directory)
     for file in files:
         reader.read(file)
     reader.faults += _dangling(reader)
     if reader.faults:
         raise KnowledgeError(reader.faults)
-    classes = directory / _WORD_CLASSES
     lexicon = [file for file in files if not _LEXICON.isdisjoint(reader.sections[file])]
-    versions = _version(directory, [*files, classes]), _version(directory, [*lexicon, classes])
-    return _freeze(reader, versions, _word_classes(classes))
+    return _freeze(reader, (_version(directory, files), _version(directory, lexicon)))
 
 
 class _Reader:
@@ -218,14 +213,8 @@ def _version(directory: Path, files: Iterable[Path]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _word_classes(file: Path) -> dict[str, str]:
-    """One group a line, words apart by a blank; `#` begins a comment."""
-    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
-    return {word: f"class:{n}" for n, line in enumerate(lines) for word in line.split()}
-
-
-def _freeze(reader: _Reader, versions: tuple[str, str], word_classes: Mapping[str, str]) -> KnowledgeBase:
+def _freeze(reader: _Reader, versions: tuple[str, str]) -> KnowledgeBase:
     version, lexicon_version = versions
     sections = dict(reader.entries)
     cues = tuple(sections.pop("cues").values())
-    return KnowledgeBase(cues=cues, version=version, lexicon_version=lexicon_version, word_classes=word_classes, where=reader.where, **sections)
+    return KnowledgeBase(cues=cues, version=version, lexicon_version=lexicon_version, where=reader.where, **sections)

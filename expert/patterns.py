@@ -31,6 +31,14 @@ def _parsed(pattern: str) -> Any:
         raise _faulty(pattern, error) from error
 
 
+@cache  # concepts share many of their words
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise _faulty(pattern, error) from error
+
+
 def _faulty(pattern: str, error: re.error) -> KnowledgeError:
     return KnowledgeError([f"正規表現「{pattern}」に誤りがあります({error})"])
 
@@ -91,10 +99,7 @@ class LazyPattern:
 
     @cached_property
     def compiled(self) -> re.Pattern[str]:
-        try:
-            return re.compile(self.pattern)
-        except re.error as error:
-            raise _faulty(self.pattern, error) from error
+        return _compiled(self.pattern)
 
     @cached_property
     def match(self) -> Callable[..., re.Match[str] | None]:
@@ -112,7 +117,7 @@ class LazyPattern:
         if self.first is None:
             return self.compiled
         characters = "".join(map(re.escape, sorted(self.first)))
-        return re.compile(f"(?=[{characters}])(?:{self.pattern})")
+        return _compiled(f"(?=[{characters}])(?:{self.pattern})")
 
 
 def any_of(strings: Iterable[str]) -> str:
@@ -137,7 +142,7 @@ class Searcher:
 
     @cached_property
     def _start(self) -> re.Pattern[str]:
-        return re.compile(any_of(beginnings(self._pattern.pattern)))
+        return _compiled(any_of(beginnings(self._pattern.pattern)))
 
     def search(self, text: str, start: int, end: int) -> re.Match[str] | None:
         first = self._start.search(text, start, end)

@@ -92,7 +92,7 @@ class Expert:
 
     @cached_property
     def scorer(self) -> Scorer:
-        return Scorer(self.model, self.knowledge.word_classes)
+        return Scorer(self.model)
 
     @cached_property
     def recognizer(self) -> Recognizer:
@@ -108,10 +108,10 @@ class Expert:
             on_training()
         examples = corpus.load(files, self.knowledge.scenarios, self.knowledge.facts)
         texts = [e.text for e in examples]
-        middle = len(texts) // 2
+        middle = len(texts) * 9 // 20  # the process with fewer texts has more to load
         with collection_paused():
             rest = training.beside(lambda: training.count(self._features_of(texts[middle:])))  # reading takes half of the time
-            counts = training.joined(training.count(self._features_of(texts[:middle])), rest())
+            counts = training.joined(training.count(self._features_of(texts[:middle])), rest)
         unknown = dict.fromkeys(self.knowledge.facts, "unknown")
         facts = [{**unknown, **e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
         return training.train(counts, [e.scenario for e in examples], facts, [e.writer for e in examples], key)
@@ -119,7 +119,7 @@ class Expert:
     def _features_of(self, texts: Sequence[str]) -> Iterator[classifier.Features]:
         for start in range(0, len(texts), _AT_ONCE):
             rows = self._read(texts[start : start + _AT_ONCE])
-            yield from (classifier.features(*row, self.knowledge.word_classes) for row in rows)
+            yield from (classifier.features(*row) for row in rows)
 
     def features(self, text: str) -> classifier.Features:
         """What the classifier sees of a text."""

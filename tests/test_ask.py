@@ -212,7 +212,7 @@ def test_the_model_applied_here_equals_scikit_learn(expert: Expert) -> None:
     texts = [e.text for e in corpus.load(corpus.training_files(), expert.knowledge.scenarios, expert.knowledge.facts)][::12]
     found = [expert.features(t) for t in texts]
     labels = [f"s{i % 5}" for i in range(len(texts))]
-    counts = training.joined(training.count(found[:99]), training.count(found[99:]))
+    counts = training.joined(training.count(found[:99]), lambda: training.count(found[99:]))
     model = training.train(counts, labels, [{} for _ in texts], [], "key")
     vectorizer = TfidfVectorizer(analyzer=lambda f: f, sublinear_tf=True, min_df=training.SETTINGS.min_df)
     matrix = vectorizer.fit_transform(found)
@@ -237,7 +237,7 @@ def test_what_a_newcomer_missed_is_there(expert: Expert, text: str, needed: set[
     assert needed <= {a.id for a in answer.actions} | {d.id for d in answer.desks}
 
 
-def test_pairs_are_found_by_their_number_whatever_collides() -> None:
+def test_trigrams_are_found_by_their_number_whatever_collides() -> None:
     import numpy as np
 
     from expert.scoring import _Table

@@ -190,7 +190,6 @@ def test_an_unwritable_cache_costs_time_and_nothing_else(tmp_path: Path, small_c
 
 def test_broken_knowledge_is_exit_code_3(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("rules: [", encoding="utf-8")
-    (tmp_path / "word_classes.txt").write_text("", encoding="utf-8")
     done = run("check", KAKEKOMI_RULES=str(tmp_path))
     assert done.returncode == 3
     assert "x.yaml:2: YAMLとして読めません" in done.stderr

@@ -87,7 +87,7 @@ def test_a_faulty_regular_expression_is_told_in_words(use: Callable[[], object])
 
 
 def test_a_folder_without_knowledge_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(KnowledgeError, match=r"知識ファイル\(\*\.yaml と word_classes\.txt\)がありません"):
+    with pytest.raises(KnowledgeError, match=r"知識ファイル\(\*\.yaml\)がありません"):
         knowledge.load(tmp_path)
 
 
