@@ -74,7 +74,7 @@ def methods(expert: Expert, train: Texts, ginza_python: str) -> list[Method]:
         Method("**kakekomi**", with_rules(expert, expert.model, lambda texts: texts.features)),
         Method("… no rules (no revision of the scenario)", by_model(expert.model, lambda texts: texts.features)),
         without(expert, train, "facts and concepts", ("fact:", "concept:")),
-        character_ablation(expert, train),
+        without(expert, train, "character trigrams", (classifier.TRIGRAM,)),
     ]
 
 
@@ -115,8 +115,9 @@ def words(texts: Texts) -> list[Features]:
 
 
 def train_on(train: Texts, view: View) -> Model:
+    """Learns the scenarios alone."""
     counts = training.count(view(train))
-    return training.train(counts, train.labels, [e.facts for e in train.examples], [e.writer for e in train.examples], "")
+    return training.train(counts, train.labels, [{} for _ in train.examples], [e.writer for e in train.examples], "")
 
 
 def linear(train: Texts, name: str, view: View) -> Method:
@@ -150,18 +151,6 @@ def without(expert: Expert, train: Texts, name: str, prefixes: tuple[str, ...]) 
         return [[f for f in found if not f.startswith(prefixes)] for found in texts.features]
 
     return Method(f"… no {name} in the classifier", with_rules(expert, train_on(train, view), view))
-
-
-def character_ablation(expert: Expert, train: Texts) -> Method:
-    """Character n-grams taken away if the classifier has them, else added."""
-    if any(f.startswith(classifier.TRIGRAM) for found in train.features[:50] for f in found):
-        return without(expert, train, "character trigrams", (classifier.TRIGRAM,))
-    say("学習: 文字n-gramを足す")
-
-    def view(texts: Texts) -> list[Features]:
-        return [[*found, *more] for found, more in zip(texts.features, characters(texts), strict=True)]
-
-    return Method("… character 2–4-grams added", with_rules(expert, train_on(train, view), view))
 
 
 _GINZA = """

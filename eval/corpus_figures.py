@@ -23,7 +23,8 @@ def main() -> None:
         for name in ("age", "register", "dialect", "channel"):
             _print(name, Counter(e.voice.get(name, "") for e in examples))
         _print("fact", Counter(f"{f}={v}" for e in examples for f, v in e.facts.items()))
-    _print_third_reading(examples)
+        if split == "test":
+            _print_third_reading(examples)
 
 
 def _print_agreement(examples: list[Example]) -> None:
@@ -37,16 +38,18 @@ def _print_agreement(examples: list[Example]) -> None:
 def _print_third_reading(test: list[Example]) -> None:
     """A third reader of the test split, who saw the definitions and the texts and nothing else.
 
-    Rows of id, scenario, accept, facts (`!` before a no, `?` before what a reader could say or not: taken as unstated here).
+    Rows of id, scenario, accept, facts (`!` before a no, `?` before what a reader could say or not: taken as unstated here; `-`: none).
     """
     lines = THIRD_READING.read_text(encoding="utf-8").splitlines()
     read = {id_: (scenario, set(facts.split(","))) for id_, scenario, _, facts in (line.split("\t") for line in lines)}
+    test = [e for e in test if e.id in read]
     same = sum(read[e.id][0] == e.scenario for e in test)
     accepted = sum(read[e.id][0] in (e.scenario, *e.accept) for e in test)
     said = {(e.id, f) for e in test for f in read[e.id][1] if f[0] not in "!?-" and f not in e.unsure_facts}
     true = {(e.id, f) for e in test for f, value in e.facts.items() if value == "yes" and f not in e.unsure_facts}
     f1 = 2 * len(said & true) / (len(said) + len(true))
-    print(f"third reading of the test split: the same scenario {same / len(test):.1%}, with accept {accepted / len(test):.1%}; F1 of yes {f1:.3f}")
+    shares = f"the same scenario {same / len(test):.1%}, with accept {accepted / len(test):.1%}"
+    print(f"third reading of {len(test)} of the test split: {shares}; F1 of yes {f1:.3f}")
 
 
 def _print(name: str, counts: Counter[str]) -> None:

@@ -44,7 +44,7 @@ class AssertionAnalyzer:
         self._confirmed = _searcher(c for c in all_cues if c.effect == "confirmed")
         self._terminate = LazyPattern(_joined(c for c in all_cues if c.direction == "terminate")).guarded
         self._looks = (self._look_left, self._look_out, _look_around)
-        self._correction = re.compile("|".join(p for c in all_cues if c.direction == "pseudo" for p in c.patterns) or r"(?!)")
+        self._correction = LazyPattern("|".join(p for c in all_cues if c.direction == "pseudo" for p in c.patterns) or r"(?!)")
 
     def determine(self, mentions: Sequence[Mention], text: TokenizedText) -> tuple[Fact, ...]:
         """Facts in the order of the knowledge base; unknown ones are left out."""
@@ -105,9 +105,9 @@ class AssertionAnalyzer:
         if found:
             cue, effect = _cue(found, self._effects)
             return (effect, cue) if isinstance(effect, Modality) else (Modality.ACTUAL, cue)
-        open_ended = not walk.negations and (
-            mention.form == _CONTINUATIVE or normal[walk.end - 1 : walk.end] in "てで" or _LIGHT_VERB.match(normal, walk.end)
-        )
+        goes_on = mention.form == _CONTINUATIVE and not (walk.end == mention.end and normal.startswith(_POLITE, walk.end))
+        goes_on = goes_on or normal[walk.end - 1 : walk.end] in "てで" or bool(_LIGHT_VERB.match(normal, walk.end))
+        open_ended = goes_on and not walk.negations
         return (Modality.ACTUAL, None) if open_ended else (Modality.FUTURE, "nonpast")
 
     def _resolve(self, fact_id: str, assertions: Sequence[Assertion], text: TokenizedText) -> Fact | None:
@@ -138,11 +138,13 @@ class AssertionAnalyzer:
         return ("no" if concept.inverse else "yes") if concept.negated == "same" else None
 
     def _corrected(self, valued: Sequence[tuple[Assertion, Value]], normal: str) -> bool:
-        return bool(self._correction.search(normal, valued[0][0].mention.end, valued[-1][0].mention.target))
+        return bool(self._correction.compiled.search(normal, valued[0][0].mention.end, valued[-1][0].mention.target))
 
 
 _LIGHT_VERB = re.compile(r"[をも]?(?:し|いたし)(?:て|、|。|$)")
 """入力し、 / 送金して、: the noun goes on as a verb."""
+_POLITE = "ます"
+"""払います is as open as 払う."""
 _VOICED = (Modality.QUESTION, Modality.FEAR, Modality.INTENTION, Modality.FUTURE)
 _PLAIN_EFFECTS = ("neutral", "past", "negate", "negate_past")
 _FORM_MODALITY = {_IMPERATIVE: Modality.DEMAND, _VOLITIONAL: Modality.INTENTION}

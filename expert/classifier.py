@@ -69,6 +69,10 @@ class Model:
         share = np.array([[self.priors.get(s, {}).get(f, 0.0) for f in facts] for s in self.scenarios])
         return np.asarray(np.clip(share, _LEAST_SHARE, 1 - _LEAST_SHARE))
 
+    def untaught(self) -> frozenset[str]:
+        """Facts that no example says yes to."""
+        return frozenset(fact for fact, _ in self.statements).difference(*self.priors.values())
+
     def _vector(self, features: Features) -> tuple[Array, Array]:
         counts = Counter(map(self.vocabulary.get, features))
         counts.pop(None, None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from expert.domain import URGENCIES, AdvisedAction, AdvisedDesk, Decision, Firing, Urgency
+from expert.domain import OUT_OF_SCOPE, URGENCIES, AdvisedAction, AdvisedDesk, Decision, Firing, Urgency
 from expert.knowledge import KnowledgeBase
 from expert.schema import DeskEntry, PoliceDeskEntry, Source
 
@@ -29,12 +29,15 @@ def _ordered(scenario: str, actions: list[AdvisedAction], desks: list[AdvisedDes
 
 _ONLY_IF_SURE = ("ignore_claim", "close_browser", "call_110", "factory_reset")
 """Right for one scenario and costly in another: never taken over from the second possibility."""
+_ONLY_IF_OURS = ("stop_card",)
+"""Not taken over either where the first possibility is that nothing here is ours."""
 
 
 def with_second(first: Decision, second: Decision, knowledge: KnowledgeBase) -> Decision:
     """Advice where a second scenario is not far off: that of the first, and what the second adds that can do no harm in the first."""
     had = {a.id for a in first.actions} | {d.id for d in first.desks}
-    actions = [a for a in second.actions if a.id not in (*had, *_ONLY_IF_SURE)]
+    left_out = {*_ONLY_IF_SURE, *(_ONLY_IF_OURS if first.scenario == OUT_OF_SCOPE else ())}
+    actions = [a for a in second.actions if a.id not in {*had, *left_out}]
     if not actions:
         return first
     rules = {r for a in actions for r in a.rules}

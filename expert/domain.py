@@ -199,7 +199,7 @@ class AdvisedDesk:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A fact worth asking for, and the action and desk ids that either answer would add or take away."""
+    """A fact worth asking for, and the action and desk ids that an answer (for `paid`: with the way of payment asked next) would add or take away."""
 
     fact: str
     text: str

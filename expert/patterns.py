@@ -117,7 +117,10 @@ class LazyPattern:
         if self.first is None:
             return self.compiled
         characters = "".join(map(re.escape, sorted(self.first)))
-        return _compiled(f"(?=[{characters}])(?:{self.pattern})")
+        try:
+            return _compiled(f"(?=[{characters}])(?:{self.pattern})")
+        except KnowledgeError:
+            return self.compiled  # which names the pattern as it was written
 
 
 def any_of(strings: Iterable[str]) -> str:
@@ -174,7 +177,9 @@ class PatternTable:
 
     def _compile(self, char: str) -> re.Pattern[str]:
         rows = [(p.pattern, name) for p, name in self._rows if p.first is None or char in p.first]
-        return re.compile("|".join(f"(?P<{name}__{i}>{pattern})" for i, (pattern, name) in enumerate(rows)) or r"(?!)")
+        for pattern, _ in rows:
+            _compiled(pattern)  # names a faulty one
+        return _compiled("|".join(f"(?P<{name}__{i}>{pattern})" for i, (pattern, name) in enumerate(rows)) or r"(?!)")
 
 
 def _first(parsed: Any) -> set[str] | None:

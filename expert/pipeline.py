@@ -13,7 +13,7 @@ from expert.assertion import AssertionAnalyzer
 from expert.attributes import AttributeReader
 from expert.classifier import Model
 from expert.decision import decide, with_second
-from expert.domain import OUT_OF_SCOPE, Answer, Attributes, Case, Decision, Evidence, Fact, Mention, Question, Score, TokenizedText
+from expert.domain import OUT_OF_SCOPE, Answer, Attributes, Case, Decision, Evidence, Fact, Mention, Modality, Question, Score, TokenizedText
 from expert.errors import InputError
 from expert.inference import Engine
 from expert.knowledge import KnowledgeBase
@@ -29,8 +29,12 @@ GAP = 0.1
 """Two scenarios whose scores differ by less cannot be told apart: for review."""
 CLOSE = 0.1
 """Score of the second scenario from which its advice is given as well."""
+IN_DOUBT = 0.2
+"""The same where the first is that nothing here is ours: then the case is for review, too."""
 SURE = 0.7
 """Score from which no rule revises the scenario: the classifier has seen the same facts, and is right more often (eval/README.md)."""
+_NEARLY = frozenset(("nearly", "nearly_before"))
+"""Cues of what was about to happen: an intention for the rules, and nothing that the model may take for done."""
 _REMEMBERED, _AT_ONCE = 5_000, 1_000
 
 
@@ -96,7 +100,12 @@ class Expert:
 
     @cached_property
     def recognizer(self) -> Recognizer:
-        return Recognizer(self.model.statements, self.assertion.fact_of, self.model.shares(), lambda *at: self.assertion.assess(*at).modality)
+        model = self.model
+        return Recognizer(model.statements, self.assertion.fact_of, model.shares(), self._modality, model.untaught())
+
+    def _modality(self, mention: Mention, text: TokenizedText) -> Modality:
+        assertion = self.assertion.assess(mention, text)
+        return Modality.ALMOST if _NEARLY.intersection(assertion.cues) else assertion.modality
 
     @property
     def versions(self) -> Mapping[str, str]:
@@ -108,7 +117,7 @@ class Expert:
             on_training()
         examples = corpus.load(files, self.knowledge.scenarios, self.knowledge.facts)
         texts = [e.text for e in examples]
-        middle = len(texts) * 9 // 20  # the process with fewer texts has more to load
+        middle = max(1, len(texts) * 9 // 20)  # the process with fewer texts has more to load
         with collection_paused():
             rest = training.beside(lambda: training.count(self._features_of(texts[middle:])))  # reading takes half of the time
             counts = training.joined(training.count(self._features_of(texts[:middle])), rest)
@@ -160,11 +169,14 @@ class Expert:
     def answer(self, understood: Understanding, *, id: str | int = "case-1", questions: bool = True) -> Answer:
         """From what was understood to the answer."""
         case = understood.case()
-        decision = self.decide(case)
-        scores = _revised(understood.scores, decision.scenario)
-        if _two_are_close(scores):
-            decision = self._decide_for_both(case, decision, scores[1].scenario)
-        needs_review = bool(understood.unreadable) or scores[0].value < self.model.review_below or scores[0].value - scores[1].value < GAP
+        decide = self.decide
+        scores = _revised(understood.scores, decide(case).scenario)
+        both = _two_are_close(scores) and not understood.unreadable
+        if both:
+            decide = partial(self._decide_for_both, second=scores[1].scenario)
+        decision = decide(case)
+        close = scores[0].value < self.model.review_below or scores[0].value - scores[1].value < GAP
+        needs_review = bool(understood.unreadable) or close or (both and scores[0].scenario == OUT_OF_SCOPE)
         return Answer(
             id=id,
             scenario=decision.scenario,
@@ -174,7 +186,7 @@ class Expert:
             facts=understood.facts,
             attributes=understood.attributes,
             decision=decision,
-            questions=self._questions(case, decision) if questions and not understood.unreadable else (),
+            questions=self._questions(case, decision, decide) if questions and not understood.unreadable else (),
             versions=self.versions,
             decider=understood.unreadable or (self._decider(scores) if needs_review else None),
         )
@@ -188,12 +200,12 @@ class Expert:
             known = self._remember(key, decide(scenario, firings, self.knowledge, case.prefecture))
         return known
 
-    def _decide_for_both(self, case: Case, first: Decision, second: str) -> Decision:
+    def _decide_for_both(self, case: Case, second: str) -> Decision:
         other = replace(case, scenario=second)
         key = (*case.signature(), second)
         known = self._decisions.get(key)
         if known is None:
-            known = self._remember(key, with_second(first, self.decide(other), self.knowledge))
+            known = self._remember(key, with_second(self.decide(case), self.decide(other), self.knowledge))
         return known
 
     def _remember(self, key: tuple[object, ...], decision: Decision) -> Decision:
@@ -202,9 +214,9 @@ class Expert:
                 self._decisions.clear()
             return self._decisions.setdefault(key, decision)
 
-    def _questions(self, case: Case, decision: Decision) -> tuple[Question, ...]:
+    def _questions(self, case: Case, decision: Decision, decide: Callable[[Case], Decision]) -> tuple[Question, ...]:
         priors = self.model.priors.get(decision.scenario, {})
-        return ask_back(case, decision, self.knowledge, priors, self.decide)
+        return ask_back(case, decision, self.knowledge, priors, decide)
 
     def _decider(self, scores: tuple[Score, ...]) -> str:
         first, second = (self.knowledge.scenarios[s.scenario] for s in scores[:2])
@@ -260,7 +272,8 @@ def _understanding(
 
 
 def _two_are_close(scores: tuple[Score, ...]) -> bool:
-    return scores[1].value >= CLOSE and OUT_OF_SCOPE not in (scores[0].scenario, scores[1].scenario)
+    first, second = scores[:2]
+    return second.scenario != OUT_OF_SCOPE and second.value >= (IN_DOUBT if first.scenario == OUT_OF_SCOPE else CLOSE)
 
 
 def _out_of_scope_first(scores: tuple[Score, ...]) -> tuple[Score, ...]:

@@ -8,7 +8,7 @@ from expert.knowledge import KnowledgeBase
 
 MOST = 5
 _TRIED = 4
-"""Facts tried: each costs one or two runs of the rules."""
+"""Facts tried: each costs one or two runs of the rules; whether money is gone costs one more for each way of payment."""
 METHOD = "payment_method"
 _WEIGHT = {"never": 3.0, "now": 4.0, "today": 2.0, "soon": 1.0}
 _DESK_WEIGHT = 1.0
@@ -54,13 +54,16 @@ def _entries(decision: Decision) -> dict[str, float]:
 
 
 def _changes(now: Decision, others: Iterable[Decision]) -> tuple[tuple[str, ...], float]:
-    """Ids that come or go with one of the other decisions, and their weight."""
+    """Ids that come or go with one of the other decisions, and the weight of the weightiest of them."""
     before = _entries(now)
     changed: dict[str, float] = {}
+    weight = 0.0
     for other in others:
         after = _entries(other)
-        changed |= {key: value for key, value in {**before, **after}.items() if (key in before) != (key in after)}
-    return tuple(changed), sum(changed.values())
+        differing = {key: value for key, value in {**before, **after}.items() if (key in before) != (key in after)}
+        changed |= differing
+        weight = max(weight, sum(differing.values()))
+    return tuple(changed), weight
 
 
 def _method(case: Case, decision: Decision, knowledge: KnowledgeBase, decide: Callable[[Case], Decision]) -> list[Question]:

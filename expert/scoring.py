@@ -5,8 +5,9 @@ It took half of the time of an answer otherwise. A test holds both roads to the 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, pairwise, repeat
 
 import numpy as np
@@ -39,8 +40,12 @@ class Scorer:
         trigrams = [name for name in vocabulary if name.startswith(TRIGRAM)]
         codes = _codes("".join(name.removeprefix(TRIGRAM) for name in trigrams))
         self._trigrams = _Table(_keys(codes)[::3], np.array([vocabulary[name] for name in trigrams], np.int64))
-        gains = model.weights[:, len(model.scenarios) :].T * model.idf
-        self._gains = dict(zip(model.statements, np.hstack([gains, np.zeros((len(gains), 1))]), strict=True))  # feature -1 gains nothing
+
+    @cached_property
+    def _gains(self) -> dict[Statement, Array]:
+        """What each feature adds to each statement; feature -1 adds nothing."""
+        gains = self._model.weights[:, len(self._model.scenarios) :].T * self._model.idf
+        return dict(zip(self._model.statements, np.hstack([gains, np.zeros((len(gains), 1), np.float32)]), strict=True))
 
     def read(self, rows: Sequence[Row]) -> "Reading":
         """The values of all texts, as `Model.decisions` gives them for the features of each row (scenarios, then statements)."""
@@ -58,7 +63,7 @@ class Scorer:
         ends = np.searchsorted(owners, np.arange(len(rows) + 1)).tolist()
         values = self._model.decide((weights[a:b], features[a:b]) for a, b in pairwise(ends))
         starts = np.searchsorted(owner, np.arange(len(rows) + 1)), np.searchsorted(character_owner, np.arange(len(rows) + 1))
-        return Reading(values, *starts, kinds, self._gains)
+        return Reading(values, *starts, kinds, lambda: self._gains)
 
     def _count(self, owner: Array, character_owner: Array, kinds: "_Kinds", marks: Sequence[Sequence[int]]) -> tuple[Array, Array, Array]:
         """Text, feature and how often the text has it, in the order of texts and features."""
@@ -146,7 +151,7 @@ class Reading:
     token_starts: Array
     character_starts: Array
     kinds: _Kinds
-    gains: Mapping[Statement, Array]
+    gains: Callable[[], Mapping[Statement, Array]]
 
     def clauses(self, text: int, tokens: TokenizedText, statements: Sequence[Statement]) -> list[tuple[int, int]]:
         """For each statement the clause (a span of the normal text) whose words and characters speak most for it."""
@@ -158,7 +163,7 @@ class Reading:
         bounds = [found.span() for found in _CLAUSE.finditer(tokens.normal)] or [(0, length)]
         starts = [begin for begin, _ in bounds]
         out = []
-        for gains in map(self.gains.__getitem__, statements):
+        for gains in map(self.gains().__getitem__, statements):
             shares = np.zeros(length)
             np.add.at(shares, places, gains[words])
             shares[1 : 1 + len(trigrams)] += gains[trigrams]

@@ -39,6 +39,8 @@ class Settings:
 
 
 SETTINGS = Settings()
+_FEWEST_SCENARIOS = 3
+"""With two, a support vector machine has one column in place of one for each."""
 
 
 def beside(work: Callable[[], Any]) -> Callable[[], Any]:
@@ -131,8 +133,12 @@ def train(counts: Counts, labels: Sequence[str], facts: Sequence[Mapping[str, st
 
     `writers` says who wrote each example: calibration is fitted on writers that the model has not read.
     """
-    vocabulary, matrix, idf = _weighted(counts)
     scenarios, y = np.unique(np.array(labels), return_inverse=True)
+    if len(scenarios) < _FEWEST_SCENARIOS or len(labels) < SETTINGS.parts:
+        raise EvaluationError(
+            f"学習には、場面の違う例が{_FEWEST_SCENARIOS}件以上いります。corpus/train/(KAKEKOMI_CORPUS で変えられます)に例を足してください。"
+        )
+    vocabulary, matrix, idf = _weighted(counts)
     statements = _statements(facts)
     most = len(statements) * 6 // 7  # then both processes take equally long
     first_facts = beside(lambda: _fit_facts(matrix, statements[:most], facts))
@@ -211,8 +217,10 @@ def _held_out(matrix: Any, y: Array, writers: Sequence[str]) -> tuple[Array, Arr
 
     by_writer = GroupKFold(SETTINGS.parts).split(matrix, y, list(writers)) if len(set(writers)) >= SETTINGS.parts else ()
     covered = ((fit, hold) for hold, fit in by_writer if len(np.unique(y[fit])) == len(np.unique(y)))
-    parts = ((fit, hold) for hold, fit in StratifiedKFold(SETTINGS.parts, shuffle=True, random_state=0).split(matrix, y))
-    fit, hold = next(covered, None) or next(parts)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of scenarios with very few examples
+        fit, hold = next(covered, None) or next(StratifiedKFold(SETTINGS.parts, shuffle=True, random_state=0).split(matrix, y))
+    fit = np.union1d(fit, np.unique(y, return_index=True)[1])  # at least one of each scenario
     weights, bias = _fit(matrix[fit], y[fit])
     return matrix[hold] @ weights + bias, y[hold]
 

@@ -1,6 +1,7 @@
 """Loading is strict and names every fault with file, line and path; one broken file a fault."""
 
 import datetime
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from expert import checks, knowledge
 from expert.errors import KnowledgeError
 from expert.matcher import Matcher
-from expert.patterns import LazyPattern, Searcher, beginnings
+from expert.patterns import LazyPattern, PatternTable, Searcher, beginnings
 from expert.schema import LexiconEntry
 
 from .conftest import ROOT
@@ -84,6 +85,13 @@ def test_all_faults_are_reported_at_once(rules: Path) -> None:
 def test_a_faulty_regular_expression_is_told_in_words(use: Callable[[], object]) -> None:
     with pytest.raises(KnowledgeError, match="正規表現「払"):
         use()
+
+
+def test_a_fault_that_only_compiling_finds_names_the_pattern_as_it_was_written() -> None:
+    faulty = "(?<=あ+)い"
+    for use in (lambda: LazyPattern(faulty).guarded, lambda: PatternTable([(faulty, "cue")]).match("いい", 0)):
+        with pytest.raises(KnowledgeError, match=f"正規表現「{re.escape(faulty)}」に誤りがあります"):
+            use()
 
 
 def test_a_folder_without_knowledge_is_an_error(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from expert.domain import Fact, Mention, Modality, TokenizedText
 from expert.pipeline import Expert
-from expert.recognition import Recognizer
+from expert.recognition import BIAS, Recognizer
 
 LONG = "あ" * 51
 TOLD = (
@@ -36,6 +36,7 @@ def settle(normal: str, odds: float, *, read: str | None = None, spoken_of: bool
         (2.0, {"spoken_of": True}, "yes"),
         (2.0, {"spoken_of": True, "modality": "demand"}, None),
         (9.0, {"spoken_of": True, "modality": "actual"}, "yes"),
+        (9.0, {"spoken_of": True, "modality": "almost"}, None),
         (0.1, {}, None),
         (0.1, {"read": "yes"}, "yes"),
         (-2.0, {"read": "yes"}, None),
@@ -81,6 +82,18 @@ def test_a_no_of_the_rules_stands_where_the_model_has_not_learnt_to_deny() -> No
     assert [(f.id, f.value) for f in kept] == [("danger", "no")]
 
 
+@pytest.mark.parametrize(("untaught", "settled"), [(frozenset({"paid"}), [("paid", "yes")]), (frozenset(), [])])
+def test_of_a_fact_that_no_example_states_the_rules_alone_decide(untaught: frozenset[str], settled: list[tuple[str, str]]) -> None:
+    recognizer = Recognizer([("paid", "yes")], {}, np.array([[0.002]]), lambda *_: Modality.ACTUAL, untaught)
+    kept = recognizer.settle(text(LONG), [], [Fact("paid", "yes", ())], ([-7.0], [-1.0]), None)
+    assert [(f.id, f.value) for f in kept] == settled
+
+
+def test_each_bias_is_of_a_fact(expert: Expert) -> None:
+    assert set(BIAS) <= set(expert.knowledge.facts)
+    assert not expert.model.untaught()
+
+
 def test_what_is_demanded_at_last_has_not_happened(expert: Expert) -> None:
     told = (
         "警察を名乗る電話があり、あなたの口座が犯罪に使われていると言われ、ビデオ通話で逮捕状を見せられました。200万円を振り込むように言われています"
@@ -114,3 +127,8 @@ def test_odd_long_texts_have_evidence_in_range(expert: Expert, odd: str) -> None
         reading = expert.scorer.read([(tokens, [], [])])
         for start, end in reading.clauses(0, tokens, expert.model.statements):
             assert 0 <= start < end <= len(tokens.normal)
+
+
+def test_what_nearly_happened_in_a_long_text_has_not_happened(expert: Expert) -> None:
+    told = "Dokoの銀行かわからないけどSMSのリンクから口座番号とワンタイムパスワードを入れそうになりました。入れてません。朝の忙しい時間でした。"
+    assert expert.ask(told, questions=False).fact("bank_codes_entered") != "yes"

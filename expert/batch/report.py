@@ -63,7 +63,7 @@ def _sections(tally: Tally, knowledge: KnowledgeBase) -> Iterable[str]:
     yield _section("読み取れた事実", _bars(_facts(tally, "yes"), {f.id: f.yes for f in knowledge.facts.values()}), "そう書いてあった相談の数です。")
     yield _section("金額", _columns([(_class(i), tally.of("amount")[str(i)]) for i in range(len(AMOUNTS) + 1)] if tally.of("amount") else []))
     yield _section("支払いの方法", _bars(tally.of("payment_method"), _METHODS))
-    yield _section("都道府県", _bars(tally.of("prefecture"), {}))
+    yield _section("都道府県", _bars(tally.of("prefecture"), {d.prefecture: d.prefecture_name for d in knowledge.police_desks.values()}))
     if tally.samples:
         yield _section("例", "".join(_sample(place, text, titles[scenario], review) for _, place, text, scenario, review in tally.samples))
 

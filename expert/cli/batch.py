@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from expert.cli.common import app, load_expert
-from expert.errors import InputError
+from expert.errors import InputError, KnowledgeError
 
 if TYPE_CHECKING:
     from expert.batch.tally import Tally
@@ -162,15 +162,23 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f}秒" if seconds < 90 else f"{minutes}分" if minutes < 90 else f"{minutes / 60:.1f}時間"
 
 
-def _summarize(tally: "Tally") -> None:
-    """Counts on standard error: standard output is nobody's here."""
+def _titles() -> tuple[dict[str, str], dict[str, str]]:
+    """Of scenarios and desks; none where rules/ has been broken since the start: the work is done all the same."""
     from expert import knowledge
 
-    kb = knowledge.load()
-    scenarios, desks = {s.id: s.title for s in kb.scenarios.values()}, {d.id: d.name for d in kb.desks.values()}
+    try:
+        kb = knowledge.load()
+    except KnowledgeError:
+        return {}, {}
+    return {s.id: s.title for s in kb.scenarios.values()}, {d.id: d.name for d in kb.desks.values()}
+
+
+def _summarize(tally: "Tally") -> None:
+    """Counts on standard error: standard output is nobody's here."""
+    scenarios, desks = _titles()
     print(f"{tally.rows}件: 答え{tally.answered}件(要確認{tally.for_review}件)、失敗{tally.failed}件", file=sys.stderr)
     for label, kind, names in (("場面", "scenario", scenarios), ("窓口", "desk", desks)):
         counts = tally.of(kind).most_common()
         if counts:
             more = f" ほか{len(counts) - _SHOWN}種" if len(counts) > _SHOWN else ""
-            print(f"{label}: {'、'.join(f'{names[key]} {n:,}件' for key, n in counts[:_SHOWN])}{more}", file=sys.stderr)
+            print(f"{label}: {'、'.join(f'{names.get(key, key)} {n:,}件' for key, n in counts[:_SHOWN])}{more}", file=sys.stderr)

@@ -16,6 +16,8 @@ def check() -> None:
     for remark in advice:
         print(f"{remark.severity}: {remark.where}: {remark.text}")
     rules, actions, desks = len(loaded.rules), len(loaded.actions), len(loaded.desks) + len(loaded.police_desks)
-    print(f"点検しました: 規則{rules}、動作{actions}、窓口{desks}、助言{len(advice)}件(誤りはありません)")
-    if any(remark.severity == "error" for remark in advice):
+    errors = sum(remark.severity == "error" for remark in advice)
+    result = f"誤りが{errors}件あります" if errors else "誤りはありません"
+    print(f"点検しました: 規則{rules}、動作{actions}、窓口{desks}、助言{len(advice)}件({result})")
+    if errors:
         raise typer.Exit(3)
