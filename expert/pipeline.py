@@ -117,7 +117,7 @@ class Expert:
             on_training()
         examples = corpus.load(files, self.knowledge.scenarios, self.knowledge.facts)
         texts = [e.text for e in examples]
-        middle = max(1, len(texts) * 9 // 20)  # the process with fewer texts has more to load
+        middle = max(1, len(texts) * 12 // 25)  # the process with fewer texts has more to load
         with collection_paused():
             rest = training.beside(lambda: training.count(self._features_of(texts[middle:])))  # reading takes half of the time
             counts = training.joined(training.count(self._features_of(texts[:middle])), rest)
