@@ -177,9 +177,12 @@ class PatternTable:
 
     def _compile(self, char: str) -> re.Pattern[str]:
         rows = [(p.pattern, name) for p, name in self._rows if p.first is None or char in p.first]
-        for pattern, _ in rows:
-            _compiled(pattern)  # names a faulty one
-        return _compiled("|".join(f"(?P<{name}__{i}>{pattern})" for i, (pattern, name) in enumerate(rows)) or r"(?!)")
+        try:
+            return _compiled("|".join(f"(?P<{name}__{i}>{pattern})" for i, (pattern, name) in enumerate(rows)) or r"(?!)")
+        except KnowledgeError:
+            for pattern, _ in rows:
+                _compiled(pattern)  # names the faulty one as it was written
+            raise
 
 
 def _first(parsed: Any) -> set[str] | None:

@@ -220,7 +220,8 @@ def _held_out(matrix: Any, y: Array, writers: Sequence[str]) -> tuple[Array, Arr
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of scenarios with very few examples
         fit, hold = next(covered, None) or next(StratifiedKFold(SETTINGS.parts, shuffle=True, random_state=0).split(matrix, y))
-    fit = np.union1d(fit, np.unique(y, return_index=True)[1])  # at least one of each scenario
+    unread = sorted(set(range(len(np.unique(y)))).difference(y[fit]))
+    fit = np.concatenate([fit, [np.flatnonzero(y == scenario)[0] for scenario in unread]]).astype(int)  # one of each scenario has to be read
     weights, bias = _fit(matrix[fit], y[fit])
     return matrix[hold] @ weights + bias, y[hold]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from expert.domain import Fact, Mention, Modality, TokenizedText
-from expert.pipeline import Expert
+from expert.pipeline import _NEARLY, Expert
 from expert.recognition import BIAS, Recognizer
 
 LONG = "あ" * 51
@@ -127,6 +127,10 @@ def test_odd_long_texts_have_evidence_in_range(expert: Expert, odd: str) -> None
         reading = expert.scorer.read([(tokens, [], [])])
         for start, end in reading.clauses(0, tokens, expert.model.statements):
             assert 0 <= start < end <= len(tokens.normal)
+
+
+def test_the_cues_of_what_nearly_happened_exist(expert: Expert) -> None:
+    assert {cue.id for cue in expert.knowledge.cues} >= _NEARLY
 
 
 def test_what_nearly_happened_in_a_long_text_has_not_happened(expert: Expert) -> None:
