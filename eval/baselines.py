@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from expert import classifier, training
+from expert import training, trigrams
 from expert.classifier import Features, Model
 from expert.corpus import Example
 from expert.pipeline import Expert, Understanding
@@ -74,7 +74,7 @@ def methods(expert: Expert, train: Texts, ginza_python: str) -> list[Method]:
         Method("**kakekomi**", with_rules(expert, expert.model, lambda texts: texts.features)),
         Method("… no rules (no revision of the scenario)", by_model(expert.model, lambda texts: texts.features)),
         without(expert, train, "facts and concepts", ("fact:", "concept:")),
-        without(expert, train, "character trigrams", (classifier.TRIGRAM,)),
+        without(expert, train, "character trigrams", (trigrams.PREFIX,)),
     ]
 
 
@@ -116,7 +116,7 @@ def words(texts: Texts) -> list[Features]:
 
 def train_on(train: Texts, view: View) -> Model:
     """Learns the scenarios alone."""
-    counts = training.count(view(train))
+    counts = training.count((found, "") for found in view(train))
     return training.train(counts, train.labels, [{} for _ in train.examples], [e.writer for e in train.examples], "")
 
 

@@ -20,10 +20,10 @@ from expert.scoring import Row
 PARTS = 5
 
 
-def held_out(expert: Expert, rows: Sequence[classifier.Features], examples: Sequence[corpus.Example]) -> tuple[Array, Array]:
+def held_out(expert: Expert, rows: Sequence[Row], examples: Sequence[corpus.Example]) -> tuple[Array, Array]:
     """The model's values [examples, statements] and probabilities [examples, scenarios], each writer held out in turn."""
     statements = expert.model.statements
-    _, matrix, _ = training._weighted(training.count(rows))
+    _, matrix, _ = training._weighted(training.count((classifier.words_and_marks(*row), row[0].normal) for row in rows))
     labels = np.unique([e.scenario for e in examples], return_inverse=True)[1]
     stated = [{**e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
     values, decisions = np.zeros((len(examples), len(statements))), np.zeros((len(examples), len(expert.model.scenarios)))
@@ -66,7 +66,7 @@ def main() -> None:
     kb, statements = expert.knowledge, expert.model.statements
     examples = corpus.load(corpus.training_files(), kb.scenarios, kb.facts)
     read = expert._read([e.text for e in examples])
-    values, probabilities = held_out(expert, [classifier.features(*row) for row in read], examples)
+    values, probabilities = held_out(expert, read, examples)
     stated = [{**e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
     rules = [{f.id: f.value for f in facts} for _, _, facts in read]
     spoken = [{expert.assertion.fact_of[m.concept]: "yes" for m in mentions if m.concept in expert.assertion.fact_of} for _, mentions, _ in read]

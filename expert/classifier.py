@@ -13,13 +13,11 @@ from typing import Any
 import numpy as np
 
 from expert.domain import Fact, Mention, Score, Statement, TokenizedText
+from expert.trigrams import trigrams
 
 _KEPT, _TINY, _LEAST_SHARE = 6, 1e-12, 0.002
 SKIPPED = frozenset("はがをにでとのもへや、。")
 """Words that count only as part of three characters in a row."""
-TRIGRAM = "tri:"
-"""How the name of a feature of three characters begins."""
-_DIGITS = str.maketrans("123456789", "000000000")
 
 Features = list[str]
 Array = np.ndarray[Any, Any]
@@ -27,18 +25,15 @@ Array = np.ndarray[Any, Any]
 
 def features(text: TokenizedText, mentions: Sequence[Mention], facts: Sequence[Fact]) -> Features:
     """All features of a text, repeated as often as they occur."""
-    lemmas = text.lemmas
-    out = [lemma for lemma in lemmas if lemma not in SKIPPED]
-    out += trigrams(text.normal)
+    return words_and_marks(text, mentions, facts) + trigrams(text.normal)
+
+
+def words_and_marks(text: TokenizedText, mentions: Sequence[Mention], facts: Sequence[Fact]) -> Features:
+    """All features but the three characters in a row, which show endings, compounds and misspellings."""
+    out = [lemma for lemma in text.lemmas if lemma not in SKIPPED]
     out += ["concept:" + m.concept for m in mentions]
     out += [f"fact:{f.id}={f.value}" for f in facts]
     return out
-
-
-def trigrams(normal: str) -> Features:
-    """Three characters in a row, all digits alike: endings, compounds and misspellings that the words do not show."""
-    folded = normal.translate(_DIGITS)
-    return [TRIGRAM + folded[i : i + 3] for i in range(len(folded) - 2)]
 
 
 @dataclass(frozen=True)

@@ -234,6 +234,11 @@ class Answer:
     """A question in plain words that would tell the first two candidates apart; only where needs_review."""
 
     @property
+    def lead(self) -> float:
+        """How far the first scenario is ahead of the second: the lower, the more likely it is wrong."""
+        return self.candidates[0].value - self.candidates[1].value
+
+    @property
     def actions(self) -> tuple[AdvisedAction, ...]:
         return self.decision.actions
 

@@ -40,6 +40,8 @@ class Outcome:
     required: tuple[Pair, ...]
     missing: tuple[Pair, ...]
     forbidden: tuple[Pair, ...]
+    lead: float = 0.0
+    """Of the first scenario over the second: whoever sends the least sure cases to review goes by it."""
 
     @property
     def hit(self) -> bool:
@@ -146,6 +148,7 @@ def _outcome(expert: Expert, example: Example) -> Outcome:
         required=floor.required,
         missing=tuple(pair for pair in floor.required if pair[1] not in given),
         forbidden=tuple(pair for pair in floor.forbidden if pair[1] in given),
+        lead=answer.lead if answer else 0.0,
     )
 
 
@@ -157,7 +160,7 @@ def evaluate(outcomes: Sequence[Outcome], expert: Expert, name: str) -> Evaluati
     gold, predicted = [o.gold for o in outcomes], [o.predicted for o in outcomes]
     labels = tuple(label for label in (*expert.knowledge.scenarios, REFUSED) if label in {*gold, *predicted})
     confusion = metrics.confusion(gold, predicted, labels)
-    sure, right = [o.confidence for o in outcomes], [o.hit for o in outcomes]
+    sure, leads, right = [o.confidence for o in outcomes], [o.lead for o in outcomes], [o.hit for o in outcomes]
     facts = metrics.fact_scores((o.reading for o in outcomes), expert.knowledge.facts)
     return Evaluation(
         name=name,
@@ -169,9 +172,9 @@ def evaluate(outcomes: Sequence[Outcome], expert: Expert, name: str) -> Evaluati
         labels=labels,
         confusion=confusion,
         calibration=metrics.calibration(sure, right),
-        without_tenth=metrics.kept_without(sure, right, 0.1),
+        without_tenth=metrics.kept_without(leads, right, 0.1),
         at_flag=metrics.kept_where([o.needs_review for o in outcomes], right),
-        coverage=tuple(metrics.kept_without(sure, right, share) for share in _SHARES),
+        coverage=tuple(metrics.kept_without(leads, right, share) for share in _SHARES),
         facts=facts,
         all_facts=metrics.total(facts.values()),
         advice=_advice(outcomes),

@@ -7,9 +7,7 @@ where the literal characters with which they begin stand: all of them are looked
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ahocorasick_rs import AhoCorasick
@@ -31,25 +29,17 @@ _RELATIVE_REACH = 7
 _RELATIVE = re.compile(r"(?:ちゃっ|てしまっ|じゃっ|でしまっ|され|まし)?[ただ](?:この|その|私の|あの)?")
 
 
-@dataclass(frozen=True)
-class _Phrase:
+class _Phrase(NamedTuple):
     concept: str
     pattern: LazyPattern
     guard: "_Guard | None"
 
 
-class _Beginning:
+class _Beginning(NamedTuple):
     """What may start with some literal characters: phrases, and things of concepts."""
 
-    def __init__(self, phrases: list[_Phrase], things: list[str]) -> None:
-        self.phrases = phrases
-        self.things = things
-
-    @cached_property
-    def match(self) -> Callable[..., re.Match[str] | None]:
-        """Finds one of the phrases."""
-        only = self.phrases[0].pattern if len(self.phrases) == 1 else LazyPattern("|".join(p.pattern.pattern for p in self.phrases))
-        return only.match
+    phrases: list[_Phrase]
+    things: list[str]
 
 
 class _Guard(NamedTuple):
@@ -127,8 +117,10 @@ class Matcher:
             beginning = beginnings[key]
             for concept_id in beginning.things:
                 places[concept_id].append(start)
-            if beginning.phrases and (first := beginning.match(normal, start)):
-                _add_phrases(found, normal, start, beginning.phrases, first)
+            for concept_id, pattern, guard in beginning.phrases:
+                match = pattern.match(normal, start)
+                if match and (guard is None or not _blocked(normal, start, match.end(), guard)):
+                    found.append(Mention(concept_id, start, start, match.end()))
         return found, places
 
     def _match_acts(self, text: TokenizedText, places: Places) -> Iterator[Mention]:
@@ -153,15 +145,6 @@ def _guard(concept: LexiconEntry) -> _Guard | None:
         return None
     around = Searcher("|".join(concept.not_with)) if concept.not_with else None
     return _Guard(around, LazyPattern("|".join(concept.not_after)) if concept.not_after else None)
-
-
-def _add_phrases(found: list[Mention], normal: str, start: int, phrases: list[_Phrase], first: re.Match[str]) -> None:
-    """Add the mentions of the phrases that stand at a place; `first` is the match of one of them."""
-    alone = len(phrases) == 1
-    for phrase in phrases:
-        match = first if alone else phrase.pattern.match(normal, start)
-        if match and (phrase.guard is None or not _blocked(normal, start, match.end(), phrase.guard)):
-            found.append(Mention(phrase.concept, start, start, match.end()))
 
 
 def _blocked(normal: str, start: int, end: int, guard: _Guard) -> bool:

@@ -185,9 +185,9 @@ def _bin(i: int, sure: Array, right: Array) -> Bin:
     return Bin(i / BINS, (i + 1) / BINS, count, confidence, accuracy)
 
 
-def kept_without(confidences: Sequence[float], hits: Sequence[bool], share: float) -> Kept:
-    """Send the least sure `share` (0..1, rounded to whole cases) to review."""
-    order = np.argsort(np.array(confidences), kind="stable")
+def kept_without(leads: Sequence[float], hits: Sequence[bool], share: float) -> Kept:
+    """Send the `share` (0..1, rounded to whole cases) with the least lead over the second scenario to review."""
+    order = np.argsort(np.array(leads), kind="stable")
     away = set(map(int, order[: math.floor(len(order) * share + 0.5)]))
     return kept_where([i in away for i in range(len(order))], hits)
 

@@ -25,8 +25,6 @@ from expert.scoring import Scorer
 from expert.tokenizer import Tokenizer
 
 CANDIDATES = 3
-GAP = 0.1
-"""Two scenarios whose scores differ by less cannot be told apart: for review."""
 CLOSE = 0.1
 """Score of the second scenario from which its advice is given as well."""
 IN_DOUBT = 0.2
@@ -115,24 +113,25 @@ class Expert:
         """Train the classifier on labelled files."""
         if on_training:
             on_training()
-        examples = corpus.load(files, self.knowledge.scenarios, self.knowledge.facts)
-        texts = [e.text for e in examples]
-        middle = max(1, len(texts) * 12 // 25)  # the process with fewer texts has more to load
         with collection_paused():
-            rest = training.beside(lambda: training.count(self._features_of(texts[middle:])))  # reading takes half of the time
-            counts = training.joined(training.count(self._features_of(texts[:middle])), rest)
-        unknown = dict.fromkeys(self.knowledge.facts, "unknown")
-        facts = [{**unknown, **e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
-        return training.train(counts, [e.scenario for e in examples], facts, [e.writer for e in examples], key)
+            examples = corpus.load(files, self.knowledge.scenarios, self.knowledge.facts)
+            texts = [e.text for e in examples]
+            middle = max(1, len(texts) * 12 // 25)  # the process with fewer texts has more to load
+            rest = training.beside(lambda: training.count(self._countable(texts[middle:])))  # reading takes half of the time
+            counts = training.joined(training.count(self._countable(texts[:middle])), rest)
+            unknown = dict.fromkeys(self.knowledge.facts, "unknown")
+            facts = [{**unknown, **e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
+            return training.train(counts, [e.scenario for e in examples], facts, [e.writer for e in examples], key)
 
-    def _features_of(self, texts: Sequence[str]) -> Iterator[classifier.Features]:
+    def _countable(self, texts: Sequence[str]) -> Iterator[tuple[classifier.Features, str]]:
+        """Of each text the features that `training.count` does not take from its characters, and these."""
         for start in range(0, len(texts), _AT_ONCE):
             rows = self._read(texts[start : start + _AT_ONCE])
-            yield from (classifier.features(*row) for row in rows)
+            yield from ((classifier.words_and_marks(*row), row[0].normal) for row in rows)
 
     def features(self, text: str) -> classifier.Features:
         """What the classifier sees of a text."""
-        return next(self._features_of([text]))
+        return classifier.features(*self._read([text])[0])
 
     def ask(self, text: str, *, id: str | int = "case-1", assume: Mapping[str, str] | None = None, questions: bool = True) -> Answer:
         """Answer one complaint.
@@ -175,7 +174,7 @@ class Expert:
         if both:
             decide = partial(self._decide_for_both, second=scores[1].scenario)
         decision = decide(case)
-        close = scores[0].value < self.model.review_below or scores[0].value - scores[1].value < GAP
+        close = scores[0].value - scores[1].value < self.model.review_below
         needs_review = bool(understood.unreadable) or close or (both and scores[0].scenario == OUT_OF_SCOPE)
         return Answer(
             id=id,

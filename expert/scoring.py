@@ -12,17 +12,16 @@ from itertools import chain, pairwise, repeat
 
 import numpy as np
 
-from expert.classifier import SKIPPED, TRIGRAM, Array, Model
+from expert import trigrams
+from expert.classifier import SKIPPED, Array, Model
 from expert.domain import Fact, Mention, Statement, TokenizedText
+from expert.trigrams import owners
 
 Row = tuple[TokenizedText, Sequence[Mention], Sequence[Fact]]
 
-_MARKED = ("concept:", "fact:", TRIGRAM)
+_MARKED = ("concept:", "fact:", trigrams.PREFIX)
 _CLAUSE = re.compile(r"[^\s。、!?「」『』()](?:[^。、!?「」『』()\n]*[^\s。、!?「」『』()])?")
-_CODE_BITS = 21
-"""Of a character's number in Unicode: three of them make one key."""
-_ZERO, _NINE = ord("0"), ord("9")
-_NONE = -1
+_NONE = trigrams.NONE
 _SHORT = 2**31
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 """Multiplied with a key, its upper bits are well mixed (Fibonacci hashing, Knuth 6.4)."""
@@ -37,9 +36,8 @@ class Scorer:
         self._concepts = {name.removeprefix("concept:"): i for name, i in vocabulary.items() if name.startswith("concept:")}
         self._facts = {tuple(name.removeprefix("fact:").split("=")): i for name, i in vocabulary.items() if name.startswith("fact:")}
         self._words = {name: i for name, i in vocabulary.items() if not name.startswith(_MARKED) and name not in SKIPPED}
-        trigrams = [name for name in vocabulary if name.startswith(TRIGRAM)]
-        codes = _codes("".join(name.removeprefix(TRIGRAM) for name in trigrams))
-        self._trigrams = _Table(_keys(codes)[::3], np.array([vocabulary[name] for name in trigrams], np.int64))
+        triples = [name for name in vocabulary if name.startswith(trigrams.PREFIX)]
+        self._trigrams = _Table(trigrams.key_of(triples), np.array([vocabulary[name] for name in triples], np.int64))
 
     @cached_property
     def _gains(self) -> dict[Statement, Array]:
@@ -49,18 +47,16 @@ class Scorer:
 
     def read(self, rows: Sequence[Row]) -> "Reading":
         """The values of all texts, as `Model.decisions` gives them for the features of each row (scenarios, then statements)."""
-        owner = _owners([len(tokens.lemmas) for tokens, _, _ in rows])
+        owner = owners([len(tokens.lemmas) for tokens, _, _ in rows])
         known = self._words.get
         words = np.fromiter(chain.from_iterable([map(known, tokens.lemmas, repeat(_NONE)) for tokens, _, _ in rows]), np.int64, len(owner))
         texts = [tokens.normal for tokens, _, _ in rows]
-        character_owner = _owners(list(map(len, texts)))
-        same_text = character_owner[2:] == character_owner[:-2]
-        trigrams = np.where(same_text, self._trigrams.look_up(_keys(_codes("".join(texts)))), _NONE)
-        kinds = _Kinds(words, trigrams)
+        character_owner, keys = trigrams.keys(texts)
+        kinds = _Kinds(words, self._trigrams.look_up(keys))
         marks = [self._marks(mentions, facts) for _, mentions, facts in rows]
-        owners, features, counts = self._count(owner, character_owner[:-2], kinds, marks)
+        owned, features, counts = self._count(owner, character_owner, kinds, marks)
         weights = self._model.values(features, counts)
-        ends = np.searchsorted(owners, np.arange(len(rows) + 1)).tolist()
+        ends = np.searchsorted(owned, np.arange(len(rows) + 1)).tolist()
         values = self._model.decide((weights[a:b], features[a:b]) for a, b in pairwise(ends))
         starts = np.searchsorted(owner, np.arange(len(rows) + 1)), np.searchsorted(character_owner, np.arange(len(rows) + 1))
         return Reading(values, *starts, kinds, lambda: self._gains)
@@ -69,10 +65,10 @@ class Scorer:
         """Text, feature and how often the text has it, in the order of texts and features."""
         marked = np.fromiter(chain.from_iterable(marks), np.int64)
         features = np.concatenate([kinds.words, kinds.trigrams, marked])
-        owners = np.concatenate([owner, character_owner, _owners(list(map(len, marks)))])
+        texts = np.concatenate([owner, character_owner, owners(list(map(len, marks)))])
         kept = features != _NONE
         size = len(self._model.idf)
-        keys = owners[kept] * size + features[kept]
+        keys = texts[kept] * size + features[kept]
         if len(marks) * size < _SHORT:
             keys = keys.astype(np.int32)  # sorted in half of the time
         keys, counts = np.unique(keys, return_counts=True)
@@ -81,23 +77,6 @@ class Scorer:
     def _marks(self, mentions: Sequence[Mention], facts: Sequence[Fact]) -> list[int]:
         concepts = [i for m in mentions if (i := self._concepts.get(m.concept)) is not None]
         return [*concepts, *(i for f in facts if (i := self._facts.get((f.id, f.value))) is not None)]
-
-
-def _owners(lengths: Sequence[int]) -> Array:
-    """The number of the text to which each of its items belongs."""
-    return np.repeat(np.arange(len(lengths)), lengths)
-
-
-def _codes(text: str) -> Array:
-    """Numbers of the characters, all digits alike (as in `classifier.trigrams`)."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64)
-    codes[(codes > _ZERO) & (codes <= _NINE)] = _ZERO
-    return codes
-
-
-def _keys(codes: Array) -> Array:
-    """One number for each three characters in a row."""
-    return np.asarray(codes[:-2] << 2 * _CODE_BITS | codes[1:-1] << _CODE_BITS | codes[2:])
 
 
 class _Table:

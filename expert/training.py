@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from expert import trigrams
 from expert.classifier import Array, Features, Model, softmax
 from expert.domain import Statement
 from expert.errors import EvaluationError
@@ -83,49 +84,63 @@ def _send(sender: Any, work: Callable[[], Any]) -> None:
 
 @dataclass(frozen=True)
 class Counts:
-    """How often each text has each feature [texts, features], with the number of each feature."""
+    """How often each text has each feature [texts, features]: first the features with a name, then those of three characters by their keys."""
 
-    vocabulary: Mapping[str, int]
+    names: Sequence[str]
+    trigrams: Array
     matrix: Any
 
 
-def count(found: Iterable[Features]) -> Counts:
-    """Features of texts -> a sparse matrix; takes them one by one, so that they need not all be in memory.
+def count(found: Iterable[tuple[Features, str]]) -> Counts:
+    """Features of texts, and characters of which three in a row are features too -> a sparse matrix.
 
-    As scikit-learn's CountVectorizer does, but quicker. Raises EvaluationError where there is nothing to count.
+    It takes them one by one, so that they need not all be in memory. As scikit-learn's CountVectorizer does, but quicker.
+    Raises EvaluationError where there is nothing to count.
     """
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import hstack
 
     vocabulary: defaultdict[str, int] = defaultdict()
     vocabulary.default_factory = vocabulary.__len__  # a new feature gets the next number
-    numbers, ends = array("i"), [0]
-    for features in found:
+    numbers, ends, texts = array("i"), [0], list[str]()
+    for features, characters in found:
         numbers.extend(map(vocabulary.__getitem__, features))
         ends.append(len(numbers))
-    if not vocabulary:
+        texts.append(characters)
+    owner, keys = trigrams.keys(texts)
+    owner, keys = owner[keys != trigrams.NONE], keys[keys != trigrams.NONE]
+    if not vocabulary and not len(keys):
         raise EvaluationError("学習する例がありません。corpus/train/(KAKEKOMI_CORPUS で変えられます)に例を置いてください。")
-    columns = np.array(numbers, np.intc)
-    matrix = csr_matrix((np.ones(len(columns), np.float32), columns, ends), (len(ends) - 1, len(vocabulary)))
+    unique, columns = np.unique(keys, return_inverse=True)
+    named = _counted(np.array(numbers, np.intc), np.array(ends), len(vocabulary))
+    ends_of_keys = np.searchsorted(owner, np.arange(len(texts) + 1))
+    unnamed = _counted(columns, ends_of_keys, len(unique))
+    return Counts(list(vocabulary), unique, hstack([named, unnamed], format="csr"))
+
+
+def _counted(columns: Array, ends: Array, width: int) -> Any:
+    from scipy.sparse import csr_matrix
+
+    matrix = csr_matrix((np.ones(len(columns), np.float32), columns, ends), (len(ends) - 1, width))
     matrix.sum_duplicates()
-    return Counts(dict(vocabulary), matrix)
+    return matrix
 
 
 def joined(first: Counts, rest: Callable[[], Counts]) -> Counts:
-    """The texts of both, under one vocabulary. scikit-learn is loaded before the rest is waited for."""
+    """The texts of both, under one numbering. scikit-learn is loaded before the rest is waited for."""
     from scipy.sparse import csr_matrix, vstack
 
     for module in ("feature_extraction.text", "svm", "naive_bayes", "model_selection"):
         importlib.import_module(f"sklearn.{module}")
     second = rest()
-    vocabulary = dict(first.vocabulary)
-    for name in second.vocabulary:
-        vocabulary.setdefault(name, len(vocabulary))
-    numbers = np.zeros(len(second.vocabulary), np.int64)
-    numbers[list(second.vocabulary.values())] = [vocabulary[name] for name in second.vocabulary]
-    width = len(vocabulary)
-    left = csr_matrix((first.matrix.data, first.matrix.indices, first.matrix.indptr), (first.matrix.shape[0], width))
-    right = csr_matrix((second.matrix.data, numbers[second.matrix.indices], second.matrix.indptr), (second.matrix.shape[0], width))
-    return Counts(vocabulary, vstack([left, right], format="csr"))
+    names = {name: i for i, name in enumerate(dict.fromkeys([*first.names, *second.names]))}
+    keys = np.union1d(first.trigrams, second.trigrams)
+
+    def renumbered(part: Counts) -> Any:
+        numbers = np.concatenate([[names[name] for name in part.names], len(names) + np.searchsorted(keys, part.trigrams)]).astype(np.intc)
+        m = part.matrix
+        return csr_matrix((m.data, numbers[m.indices], m.indptr), (m.shape[0], len(names) + len(keys)))
+
+    return Counts(list(names), keys, vstack([renumbered(first), renumbered(second)], format="csr"))
 
 
 def train(counts: Counts, labels: Sequence[str], facts: Sequence[Mapping[str, str]], writers: Sequence[str], key: str) -> Model:
@@ -145,7 +160,7 @@ def train(counts: Counts, labels: Sequence[str], facts: Sequence[Mapping[str, st
     weights, bias = _fit(matrix, y)
     held_out, truth = _held_out(matrix, y, writers)
     temperature = _fit_temperature(held_out, truth)
-    top = softmax(held_out / temperature).max(axis=1)
+    second, first = np.sort(softmax(held_out / temperature), axis=1)[:, -2:].T
     last_weights, last_bias = _fit_facts(matrix, statements[most:], facts)
     first_weights, first_bias = first_facts()
     return Model(
@@ -156,7 +171,7 @@ def train(counts: Counts, labels: Sequence[str], facts: Sequence[Mapping[str, st
         weights=np.hstack([weights, first_weights, last_weights]).astype(np.float32),
         bias=np.concatenate([bias, first_bias, last_bias]).astype(np.float32),
         temperature=temperature,
-        review_below=float(np.quantile(top, SETTINGS.review_share)),
+        review_below=float(np.quantile(first - second, SETTINGS.review_share)),
         priors=_priors(labels, facts),
         key=key,
     )
@@ -166,9 +181,13 @@ def _weighted(counts: Counts) -> tuple[dict[str, int], Any, Array]:
     """Features in enough texts, in the order of their names; their sublinear tf x idf [texts, features] of unit length; their idf."""
     from sklearn.feature_extraction.text import TfidfTransformer
 
-    enough = np.bincount(counts.matrix.indices, minlength=len(counts.vocabulary)) >= SETTINGS.min_df
-    names = sorted(name for name, i in counts.vocabulary.items() if enough[i])
-    kept = counts.matrix[:, [counts.vocabulary[name] for name in names]]
+    enough = np.flatnonzero(np.bincount(counts.matrix.indices, minlength=counts.matrix.shape[1]) >= SETTINGS.min_df)
+    named = len(counts.names)
+    columns = {counts.names[i]: i for i in enough[enough < named]}
+    unnamed = enough[enough >= named]
+    columns |= zip(trigrams.names(counts.trigrams[unnamed - named]), unnamed, strict=True)
+    names = sorted(columns)
+    kept = counts.matrix[:, [columns[name] for name in names]]
     kept.sort_indices()
     transformer = TfidfTransformer(sublinear_tf=True)
     matrix = transformer.fit_transform(kept).astype(np.float64)  # liblinear would convert it again for every fit

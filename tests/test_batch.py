@@ -99,6 +99,16 @@ def test_encodings_are_found(tmp_path: Path, encoding: str, delimiter: str) -> N
     assert chunk.column("相談内容").to_pylist() == [text for *_, text in ROWS]
 
 
+def test_a_file_that_holds_no_text_is_refused(tmp_path: Path) -> None:
+    import random
+
+    file = tmp_path / "in.csv"
+    for content in (random.Random(0).randbytes(5000), b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + random.Random(1).randbytes(5000)):
+        file.write_bytes(content)
+        with pytest.raises(InputError, match="文字のファイルではない"):
+            encodings.survey(file, text=True)
+
+
 def test_an_encoding_can_be_given_and_an_unknown_one_is_refused(tmp_path: Path) -> None:
     file = write_csv(tmp_path / "in.csv", [HEAD, *ROWS], "cp932")
     assert sources.open_source([file], Options(encoding="sjis"), columns_wanted=True).tables[0].bytes.encoding == "cp932"

@@ -19,6 +19,7 @@ _BOMS = (
 _LEGACY = ("cp932", "euc_jp", "euc_jis_2004")
 NAMES = {"utf-8-sig": "UTF-8(BOMつき)", "utf-8": "UTF-8", "cp932": "Shift_JIS(cp932)", "euc_jp": "EUC-JP", "euc_jis_2004": "EUC-JP"}
 _USUAL = re.compile(r"[\u3040-\u30ff\u3000-\u3002\u4e00-\u9fff]")
+_TEXT = re.compile(r"[\t\r\n -~\u2010-\u205f\u3000-\u30ff\u4e00-\u9fff\uff01-\uff9f]")
 _ODD = re.compile(r"[\uff61-\uff9f\ue000-\uf8ff\ufffd\u0080-\u009f]")
 
 
@@ -46,7 +47,7 @@ def known(name: str) -> str:
 def survey(file: Path, *, text: bool, encoding: str | None = None) -> Bytes:
     """Read the file once: fingerprint, and for text the encoding (every candidate must decode all of it).
 
-    Raises InputError if the file cannot be read.
+    Raises InputError if the file cannot be read, or is wanted as text and holds none.
     """
     digest, size, lines = hashlib.sha256(), 0, 0
     sample = b""
@@ -55,6 +56,11 @@ def survey(file: Path, *, text: bool, encoding: str | None = None) -> Bytes:
         with file.open("rb") as stream:
             while block := stream.read(_BLOCK):
                 if trials is None:
+                    if not encoding and _is_binary(block):
+                        raise InputError(
+                            f"{file} は文字のファイルではないようです。CSV、TSV、JSONLか、中身に合った名前(.xlsx、.parquet)のファイルを渡すか、"
+                            "文字のファイルなら --encoding で文字コードを指定してください。"
+                        )
                     trials = {name: codecs.getincrementaldecoder(name)() for name in _candidates(block, encoding)}
                 digest.update(block)
                 size += len(block)
@@ -83,6 +89,14 @@ def _candidates(start: bytes, given: str | None) -> tuple[str, ...]:
     if b"\x1b$" in start:
         return ("iso2022_jp_ext", "utf-8")
     return ("utf-8", *_LEGACY)
+
+
+def _is_binary(start: bytes) -> bool:
+    """Zero bytes are in text as UTF-16 or UTF-32 alone, and then most of it reads as text."""
+    if b"\0" not in start[:4096]:
+        return False
+    text = start[:4096].decode(_candidates(start, None)[0], "replace")
+    return len(_TEXT.findall(text)) < len(text) / 2
 
 
 def _decodes(trial: codecs.IncrementalDecoder, block: bytes, *, final: bool = False) -> bool:
