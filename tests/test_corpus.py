@@ -3,8 +3,10 @@
 import re
 import unicodedata
 from collections import Counter, defaultdict
+from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from expert import corpus, knowledge
@@ -15,6 +17,7 @@ from .conftest import ROOT
 
 KNOWLEDGE = knowledge.load()
 FEWEST, FEWEST_OUT_OF_SCOPE = 100, 250
+RUN = 6
 
 
 def _load(split: str) -> list[Example]:
@@ -25,22 +28,51 @@ def _load(split: str) -> list[Example]:
 TRAIN, TEST = _load("train"), _load("test")
 
 
-def _grams(text: str) -> frozenset[str]:
-    bare = re.sub(r"\s+", "", unicodedata.normalize("NFKC", text))
-    return frozenset(bare[i : i + 6] for i in range(max(1, len(bare) - 5)))
+def _bare(text: str) -> str:
+    return re.sub(r"\s+", "", unicodedata.normalize("NFKC", text)).ljust(RUN)
+
+
+def _runs(bare: str) -> frozenset[str]:
+    return frozenset(bare[i : i + RUN] for i in range(len(bare) - RUN + 1))
 
 
 def _near_copies(examples: list[Example]) -> list[tuple[str, str]]:
-    """Pairs that share at least half of their runs of six characters."""
-    grams = [_grams(e.text) for e in examples]
-    places: dict[str, list[int]] = defaultdict(list)
-    pairs = []
-    for i, own in enumerate(grams):
-        shared = Counter(j for gram in own for j in places[gram])
-        pairs += [(examples[j].id, examples[i].id) for j, n in shared.items() if n >= 0.5 * max(len(own), len(grams[j]))]
-        for gram in own:
-            places[gram].append(i)
-    return pairs
+    """Pairs that share at least half of their runs of six characters.
+
+    Such a pair shares one of the rarer half of the runs of each (prefix filter, Chaudhuri et al. 2006): only texts that meet there are compared.
+    """
+    bare = [_bare(e.text) for e in examples]
+    codes = np.frombuffer("".join(bare).encode("utf-32-le"), np.uint32).astype(np.uint64)
+    owner = np.repeat(np.arange(len(bare)), list(map(len, bare)))
+    ends = len(codes) - RUN + 1
+    hashed = sum((codes[i : ends + i] * np.uint64(pow(1_000_003, i, 2**64)) for i in range(RUN)), np.zeros(ends, np.uint64))
+    inside = owner[:ends] == owner[RUN - 1 :]
+    _, number = np.unique(hashed[inside], return_inverse=True)
+    owner, number = np.divmod(np.unique(owner[:ends][inside] * len(codes) + number), len(codes))  # each run of a text once
+    count = np.bincount(number)
+    order = np.lexsort((count[number], owner))
+    owner, number = owner[order], number[order]
+    size = np.bincount(owner)
+    rarer = np.arange(len(owner)) - np.repeat(np.cumsum(size) - size, size) <= size[owner] // 2
+    met = rarer & (count[number] > 1)
+    meeting: dict[int, list[int]] = defaultdict(list)
+    for text, run in zip(owner[met].tolist(), number[met].tolist(), strict=True):
+        meeting[run].append(text)
+    pairs = {pair for texts in meeting.values() for pair in combinations(texts, 2)}
+    own = {i: _runs(bare[i]) for pair in pairs for i in pair}
+    return [(examples[i].id, examples[j].id) for i, j in sorted(pairs) if len(own[i] & own[j]) >= 0.5 * max(len(own[i]), len(own[j]))]
+
+
+def test_near_copies_are_found() -> None:
+    texts = [
+        "通販で靴を買ったのに届きません。店に電話しても出ません",
+        "通販で鞄を買ったのに届きません。店に電話しても出ません",
+        "まったく別の話です",
+        "はい",
+        "は い",
+    ]
+    examples = [corpus.Example(str(i), text, "phishing") for i, text in enumerate(texts)]
+    assert _near_copies(examples) == [("0", "1"), ("3", "4")]
 
 
 def test_no_near_copies_within_or_across_the_splits() -> None:
