@@ -1,9 +1,11 @@
 """Text -> `TokenizedText`: folding with offsets kept, and Sudachi's morphemes (mode C)."""
 
+import json
 import re
 import threading
 import unicodedata
 from functools import cache
+from importlib import resources
 from typing import Any
 
 from sudachipy import Dictionary, Morpheme, SplitMode
@@ -36,7 +38,7 @@ class Tokenizer:
     """Sudachi with sudachidict-core. Safe for several threads: each has its own Sudachi tokenizer."""
 
     def __init__(self) -> None:
-        self._dictionary = Dictionary(dict="core")
+        self._dictionary = Dictionary(dict="core", config=_configuration())
         self._local = threading.local()
         self._forms: dict[int, int] = {}
 
@@ -65,6 +67,13 @@ class Tokenizer:
             name = self._dictionary.pos_of(kind)[5].split("-")[0]
             form = self._forms[kind] = _FORMS.get(name, OTHER_FORM)
         return form
+
+
+def _configuration() -> str:
+    """Sudachi's own settings without the plugin that takes what stands in brackets for a reading: 電話(まだ), 支払い(なし) are no readings."""
+    settings = json.loads((resources.files("sudachipy") / "resources" / "sudachi.json").read_text(encoding="utf-8"))
+    settings["inputTextPlugin"] = [p for p in settings["inputTextPlugin"] if not p["class"].endswith("IgnoreYomiganaPlugin")]
+    return json.dumps(settings)
 
 
 def fold(text: str) -> tuple[str, tuple[int, ...] | None]:

@@ -52,6 +52,11 @@ def test_any_text_can_be_tokenized(given_text: str) -> None:
         assert 0 <= span.start < span.end <= len(given_text)
 
 
+def test_what_stands_in_brackets_is_no_reading() -> None:
+    text = TOKENIZER.tokenize("電話(まだ)、支払い(なし)")
+    assert [text.normal[slice(*text.place(i))] for i in range(len(text.lemmas))] == ["電話", "(", "まだ", ")", "、", "支払い", "(", "なし", ")"]
+
+
 @pytest.mark.parametrize("given_text", ["振込済みです。…いや、未払い", "ｶｰﾄﾞ番号を入れてもうた", "え…😭かけた"])
 def test_the_fields_left_out_change_nothing(given_text: str) -> None:
     from sudachipy import Dictionary, SplitMode
