@@ -14,7 +14,7 @@ from ahocorasick_rs import AhoCorasick
 
 from expert.domain import Mention, TokenizedText
 from expert.errors import KnowledgeError
-from expert.patterns import LazyPattern, Searcher, beginnings
+from expert.patterns import LazyPattern, Searcher, begins_with, beginnings
 from expert.schema import LexiconEntry
 
 _REACH = 44
@@ -30,8 +30,11 @@ _RELATIVE = re.compile(r"(?:ちゃっ|てしまっ|じゃっ|でしまっ|され
 
 
 class _Phrase(NamedTuple):
+    """Words of a concept; `skip` characters of them have been found already when the pattern is tried."""
+
     concept: str
     pattern: LazyPattern
+    skip: int
     guard: "_Guard | None"
 
 
@@ -68,7 +71,7 @@ class Matcher:
         self._acts: dict[str, list[_Act]] = {}
         self._needed: dict[str, frozenset[str]] = {}
         """Of the verbs that count only with a thing: the concepts of which one must have a thing in the text."""
-        raw: dict[tuple[str, str], list[str]] = {}
+        raw: dict[tuple[str, str, int], list[str]] = {}
         by_id = {concept.id: concept for concept in concepts}
         guards = {concept.id: _guard(concept) for concept in by_id.values()}
         for concept in by_id.values():
@@ -77,9 +80,9 @@ class Matcher:
             if all(act.things for act in acts):
                 self._needed[lemma] = frozenset(act.concept for act in acts)
         by_key: dict[str, list[_Phrase]] = {}
-        for (key, concept_id), phrases in raw.items():
+        for (key, concept_id, skip), phrases in raw.items():
             joined = "|".join(sorted(phrases, key=len, reverse=True))
-            by_key.setdefault(key, []).append(_Phrase(concept_id, LazyPattern(joined), guards[concept_id]))
+            by_key.setdefault(key, []).append(_Phrase(concept_id, LazyPattern(joined), skip, guards[concept_id]))
         things = _thing_beginnings(by_id.values())
         keys = dict.fromkeys([*by_key, *things])
         self._beginnings = [_Beginning(by_key.get(key, []), things.get(key, [])) for key in keys]
@@ -100,14 +103,15 @@ class Matcher:
                 kept.append(mention)
         return kept
 
-    def _add(self, concept: LexiconEntry, guard: _Guard | None, raw: dict[tuple[str, str], list[str]]) -> None:
+    def _add(self, concept: LexiconEntry, guard: _Guard | None, raw: dict[tuple[str, str, int], list[str]]) -> None:
         things = LazyPattern("|".join(sorted(concept.things, key=len, reverse=True))) if concept.things else None
         for act in concept.acts:
             self._acts.setdefault(act, []).append(_Act(concept.id, things, guard))
         endings = f"(?:{'|'.join(concept.endings)})" if concept.endings else ""
         for phrase in concept.phrases:
             for key in beginnings(phrase):
-                raw.setdefault((key, concept.id), []).append(phrase + endings)
+                skip = len(key) if begins_with(phrase, key) else 0  # many phrases differ in their first words alone: what follows is compiled once
+                raw.setdefault((key, concept.id, skip), []).append(phrase[skip:] + endings)
 
     def _match_phrases(self, normal: str) -> tuple[list[Mention], Places]:
         """The mentions by phrases, and where things may start."""
@@ -117,8 +121,8 @@ class Matcher:
             beginning = beginnings[key]
             for concept_id in beginning.things:
                 places[concept_id].append(start)
-            for concept_id, pattern, guard in beginning.phrases:
-                match = pattern.match(normal, start)
+            for concept_id, pattern, skip, guard in beginning.phrases:
+                match = pattern.match(normal, start + skip)
                 if match and (guard is None or not _blocked(normal, start, match.end(), guard)):
                     found.append(Mention(concept_id, start, start, match.end()))
         return found, places

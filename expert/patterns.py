@@ -16,6 +16,8 @@ _NO_ROOM = ("ASSERT", "ASSERT_NOT", "AT")
 _MOST, _LONG, _DEEP = 300, 4, 4
 """Bounds on the literal beginnings of a pattern: how many, how long, how deep in its groups."""
 _GROUP = re.compile(r"(?<!\\)\((?!\?)")
+_BRACKETS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]])*\]|[()|]")
+_REPEATS = ("?", "*", "+", "{")
 
 
 def plain_groups(pattern: str) -> str:
@@ -48,6 +50,28 @@ def beginnings(pattern: str) -> set[str]:
     items = list(_parsed(pattern))
     found = _beginnings(items, 0)
     return _first(items) or found if "" in found else found
+
+
+def begins_with(pattern: str, literal: str) -> bool:
+    """Whether a pattern is some literal characters and a rest that is a pattern of its own."""
+    rest = pattern[len(literal) :]
+    return (
+        bool(literal)
+        and pattern.startswith(literal)
+        and re.escape(literal) == literal
+        and not rest.startswith(_REPEATS)
+        and not _has_alternatives(rest)
+    )
+
+
+def _has_alternatives(pattern: str) -> bool:
+    """Whether a | stands outside of all brackets."""
+    depth = 0
+    for found in _BRACKETS.finditer(pattern):
+        depth += {"(": 1, ")": -1}.get(found[0], 0)
+        if found[0] == "|" and depth == 0:
+            return True
+    return False
 
 
 def _beginnings(items: list[Any], depth: int) -> set[str]:
