@@ -1,6 +1,6 @@
 """Measure the project and its baselines on the same splits and write the tables into eval/README.md.
 
-    make eval                                          # the test split of the corpus
+    make eval                                          # the test split of the corpus, and its borders
     python eval/accuracy.py cases.jsonl probes.jsonl   # further labelled files, or one-fact probes (id, text, fact, value)
 
 Everything is trained on corpus/train and nothing else. Every figure in the README comes from one run of this file.
@@ -22,7 +22,8 @@ from expert.pipeline import Expert
 
 README = Path(__file__).parent / "README.md"
 OPENING, CLOSING = "<!-- figures -->", "<!-- /figures -->"
-TEST = "test split"
+HELD_OUT = {"test split": "test", "borders": "borders"}
+"""Directories of the corpus that are never trained on."""
 SHARES = (1 / 8, 1 / 4, 1 / 2)
 
 
@@ -129,8 +130,8 @@ def measure(files: Sequence[Path], ginza_python: str) -> list[str]:
     kb = expert.knowledge
     train = read(expert, "train", corpus.load(corpus.training_files(), kb.scenarios, kb.facts))
     probing = {file: probed for file in files if (probed := probes(file))}
-    test = sorted((corpus.default_directory() / "test").glob("*.jsonl"))
-    sources = [(TEST, test), *((file.name, [file]) for file in files if file not in probing)]
+    held_out = [(name, sorted((corpus.default_directory() / directory).glob("*.jsonl"))) for name, directory in HELD_OUT.items()]
+    sources = [*held_out, *((file.name, [file]) for file in files if file not in probing)]
     splits = [read(expert, name, corpus.load(given, kb.scenarios, kb.facts)) for name, given in sources]
     results = [evaluation.evaluate(evaluation.run(expert, s.examples), expert, s.name) for s in splits]
     rows = methods(expert, train, ginza_python)

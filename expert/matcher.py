@@ -14,7 +14,7 @@ from ahocorasick_rs import AhoCorasick
 
 from expert.domain import Mention, TokenizedText
 from expert.errors import KnowledgeError
-from expert.patterns import LazyPattern, Searcher, begins_with, beginnings
+from expert.patterns import LazyPattern, Searcher, beginnings, begins_with
 from expert.schema import LexiconEntry
 
 _REACH = 44

@@ -27,7 +27,7 @@ from expert.errors import EvaluationError
 class Settings:
     """Everything that shapes the model; part of its key."""
 
-    c: float = 1.0
+    c: float = 1.6
     facts_c: float = 1.0
     facts_balance: float = 0.5
     alpha: float = 0.01

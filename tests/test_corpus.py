@@ -25,7 +25,7 @@ def _load(split: str) -> list[Example]:
     return corpus.load(files, KNOWLEDGE.scenarios, KNOWLEDGE.facts)
 
 
-TRAIN, TEST = _load("train"), _load("test")
+TRAIN, TEST, BORDERS = _load("train"), _load("test"), _load("borders")
 
 
 def _bare(text: str) -> str:
@@ -76,14 +76,15 @@ def test_near_copies_are_found() -> None:
 
 
 def test_no_near_copies_within_or_across_the_splits() -> None:
-    assert _near_copies([*TEST, *TRAIN]) == []
+    assert _near_copies([*TEST, *BORDERS, *TRAIN]) == []
 
 
 def test_splits_are_by_writer() -> None:
-    assert {e.writer for e in TRAIN} & {e.writer for e in TEST} == set()
+    writers = [{e.writer for e in split} for split in (TRAIN, TEST, BORDERS)]
+    assert len(set().union(*writers)) == sum(map(len, writers))
 
 
-@pytest.mark.parametrize("split", [TRAIN, TEST], ids=["train", "test"])
+@pytest.mark.parametrize("split", [TRAIN, TEST, BORDERS], ids=["train", "test", "borders"])
 def test_two_readers_stand_behind_every_label(split: list[Example]) -> None:
     assert [e.id for e in split if e.second not in (e.scenario, *e.accept)] == []
 
@@ -93,7 +94,7 @@ def test_a_fifth_of_the_texts_is_long() -> None:
 
 
 def test_ids_are_unique() -> None:
-    assert [i for i, n in Counter(e.id for e in [*TRAIN, *TEST]).items() if n > 1] == []
+    assert [i for i, n in Counter(e.id for e in [*TRAIN, *TEST, *BORDERS]).items() if n > 1] == []
 
 
 @pytest.mark.parametrize("scenario", KNOWLEDGE.scenarios)
