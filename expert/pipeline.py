@@ -148,6 +148,8 @@ class Expert:
 
     def understand_all(self, texts: Sequence[str], *, evidence: bool = True) -> list[Understanding]:
         """The same for many texts: scoring them together is cheaper. Without `evidence`, learnt facts show no words, which is cheaper still."""
+        if not texts:
+            return []
         rows = self._read(texts)
         reading = self.scorer.read(rows)
         probabilities = self.model.probabilities(reading.values[:, : len(self.model.scenarios)])

@@ -86,7 +86,7 @@ def _calibration(evaluation: Evaluation) -> Table:
 
 def _review(evaluation: Evaluation) -> Table:
     flag = evaluation.at_flag
-    kept = [("自信のない1割", evaluation.without_tenth), ("needs_review のとおり", flag)]
+    kept = [("次点との差が小さい1割", evaluation.without_tenth), ("needs_review のとおり", flag)]
     rows = tuple((name, *_kept(k)) for name, k in kept)
     point = (flag.reviewed, flag.kept) if flag.kept is not None else None
     chart = charts.coverage([(k.reviewed, k.kept) for k in evaluation.coverage if k.kept is not None], point)

@@ -341,6 +341,21 @@ def test_a_trigram_does_not_tell_digits_apart() -> None:
     assert trigrams("ab") == []
 
 
+def test_what_is_for_review_goes_by_the_lead_over_the_second(expert: Expert) -> None:
+    from dataclasses import replace
+
+    from expert.domain import Score
+
+    understood = expert.understand("未納料金があると知らない番号からSMSが来ました")
+    below = expert.model.review_below
+    for lead, expected in ((below - 0.02, True), (below + 0.02, False)):
+        first = 0.4 + lead / 2
+        scores = (Score("unjust_billing", first), Score("phishing", first - lead), *understood.scores[2:])
+        answer = expert.answer(replace(understood, scores=scores), questions=False)
+        assert answer.lead == pytest.approx(lead)
+        assert answer.needs_review is expected
+
+
 def test_in_doubt_whether_it_is_ours_the_advice_of_the_other_scenario_is_given(expert: Expert) -> None:
     understood = expert.understand("カードの明細に知らない名前の3900円があります")
     doubtful = replace(understood, scores=(Score("out_of_scope", 0.7), Score("unauthorized_transaction", 0.25), Score("phishing", 0.05)))

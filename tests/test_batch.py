@@ -109,6 +109,12 @@ def test_a_file_that_holds_no_text_is_refused(tmp_path: Path) -> None:
             encodings.survey(file, text=True)
 
 
+@pytest.mark.parametrize("content", ["안녕하세요\n".encode("utf-16") * 50, "払いました\n".encode("utf-16-le") * 50, "払いました\n\0".encode()])
+def test_zero_bytes_alone_make_no_binary_file(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "in.csv").write_bytes(content)
+    assert encodings.survey(tmp_path / "in.csv", text=True).size == len(content)
+
+
 def test_an_encoding_can_be_given_and_an_unknown_one_is_refused(tmp_path: Path) -> None:
     file = write_csv(tmp_path / "in.csv", [HEAD, *ROWS], "cp932")
     assert sources.open_source([file], Options(encoding="sjis"), columns_wanted=True).tables[0].bytes.encoding == "cp932"

@@ -68,3 +68,24 @@ def test_the_fields_left_out_change_nothing(given_text: str) -> None:
     assert rows == [(lemma, *text.place(i)) for i, lemma in enumerate(text.lemmas)]
     kinds = [m.part_of_speech_id() for m in full.tokenize(normal) if m.surface().strip()]
     assert kinds == [m.part_of_speech_id() for m in text.morphemes]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "literal", "splits"),
+    [
+        ("先生(の人|x)に", "先生", True),
+        ("先生", "先生", True),
+        ("先生[|]x", "先生", True),
+        (r"先生\|x", "先生", True),
+        ("先生[^]|]x", "先生", True),
+        ("先生|x", "先生", False),
+        ("先生?x", "先生", False),
+        ("先(生|x)", "先生", False),
+        ("a.b", "a.", False),
+        ("先生", "", False),
+    ],
+)
+def test_a_literal_head_is_split_off_only_where_the_rest_is_a_pattern(pattern: str, literal: str, splits: bool) -> None:
+    from expert.patterns import begins_with
+
+    assert begins_with(pattern, literal) is splits

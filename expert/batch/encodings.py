@@ -92,10 +92,11 @@ def _candidates(start: bytes, given: str | None) -> tuple[str, ...]:
 
 
 def _is_binary(start: bytes) -> bool:
-    """Zero bytes are in text as UTF-16 or UTF-32 alone, and then most of it reads as text."""
-    if b"\0" not in start[:4096]:
+    """Zero bytes in what is neither UTF-8 nor marked as UTF-16 or UTF-32, and does not read as UTF-16 text of Japanese or ASCII either."""
+    start = start[:4096]
+    if b"\0" not in start or start.startswith(tuple(bom for bom, _ in _BOMS)) or _decodes(codecs.getincrementaldecoder("utf-8")(), start):
         return False
-    text = start[:4096].decode(_candidates(start, None)[0], "replace")
+    text = start.decode(_candidates(start, None)[0], "replace")
     return len(_TEXT.findall(text)) < len(text) / 2
 
 
