@@ -21,6 +21,8 @@ _REACH = 44
 """Characters to the left of a verb in which its object is looked for (never beyond the sentence)."""
 _BEFORE, _AFTER = 16, 10
 """Characters around a mention in which `not_with` words turn it off (never beyond the sentence)."""
+_MANY = 6
+"""Phrases from which compiling all of them once more, as one pattern, is worth its time."""
 _SENTENCE_END = re.compile(r"[。！？!?\n」』]")
 _IN_QUOTE = re.compile(r"[^。！？!?\n」』]*+\Z")
 _IN_SENTENCE = re.compile(r"[^。！？!?\n]*+\Z")  # an object may stand in quotation marks before its verb
@@ -43,6 +45,8 @@ class _Beginning(NamedTuple):
 
     phrases: list[_Phrase]
     things: list[str]
+    any_phrase: LazyPattern | None
+    """Matches where one of the phrases does: where there are many, they are tried one by one only then."""
 
 
 class _Guard(NamedTuple):
@@ -85,7 +89,7 @@ class Matcher:
             by_key.setdefault(key, []).append(_Phrase(concept_id, LazyPattern(joined), skip, guards[concept_id]))
         things = _thing_beginnings(by_id.values())
         keys = dict.fromkeys([*by_key, *things])
-        self._beginnings = [_Beginning(by_key.get(key, []), things.get(key, [])) for key in keys]
+        self._beginnings = [_Beginning(by_key.get(key, []), things.get(key, []), _any(key, by_key.get(key, []))) for key in keys]
         self._finder = AhoCorasick(list(keys))
 
     def match(self, text: TokenizedText) -> list[Mention]:
@@ -121,6 +125,8 @@ class Matcher:
             beginning = beginnings[key]
             for concept_id in beginning.things:
                 places[concept_id].append(start)
+            if beginning.any_phrase and not beginning.any_phrase.match(normal, start):
+                continue
             for concept_id, pattern, skip, guard in beginning.phrases:
                 match = pattern.match(normal, start + skip)
                 if match and (guard is None or not _blocked(normal, start, match.end(), guard)):
@@ -151,6 +157,12 @@ def _guard(concept: LexiconEntry) -> _Guard | None:
     return _Guard(around, LazyPattern("|".join(concept.not_after)) if concept.not_after else None)
 
 
+def _any(key: str, phrases: Sequence[_Phrase]) -> LazyPattern | None:
+    if len(phrases) < _MANY:
+        return None
+    return LazyPattern("|".join(f"{key[: phrase.skip]}(?:{phrase.pattern.pattern})" for phrase in phrases))
+
+
 def _blocked(normal: str, start: int, end: int, guard: _Guard) -> bool:
     around, after = guard
     if after and after.match(normal, end):
@@ -177,22 +189,23 @@ def _thing_beginnings(concepts: Iterable[LexiconEntry]) -> dict[str, list[str]]:
 
 def _governed(pattern: LazyPattern, starts: Sequence[int], normal: str, begin: int, end: int) -> int:
     """Where the object of a verb starts (the verb itself for the head of its relative clause); -1 where there is none."""
-    first, last = begin - _REACH, end + _RELATIVE_REACH
-    for start in starts:  # a loop, since most verbs have none near: any() over a generator takes longer
-        if first <= start <= last:
-            break
-    else:
-        return -1
-    things = pattern.compiled
-    left = _start(_IN_SENTENCE, normal, begin, _REACH)
-    before = sorted({s for s in starts if left <= s < begin})
-    for found in reversed(_found(things, before, normal, left, begin)) if before else ():
-        if _governs(normal[found.end() : begin]):
-            return found.start()
-    if max(starts) <= end:
+    before, relative_head = list[int](), False
+    for start in starts:  # a loop, since most verbs have none near
+        if start < begin:
+            if start >= begin - _REACH:
+                before.append(start)
+        elif end < start <= end + _RELATIVE_REACH:
+            relative_head = True
+    if before:
+        left = _start(_IN_SENTENCE, normal, begin, _REACH)
+        within = sorted({s for s in before if s >= left})
+        for found in reversed(_found(pattern.compiled, within, normal, left, begin)) if within else ():
+            if _governs(normal[found.end() : begin]):
+                return found.start()
+    if not relative_head:
         return -1
     relative = _RELATIVE.match(normal, end)
-    return begin if relative and things.match(normal, relative.end()) else -1
+    return begin if relative and pattern.compiled.match(normal, relative.end()) else -1
 
 
 def _found(pattern: re.Pattern[str], starts: Sequence[int], normal: str, left: int, right: int) -> list[re.Match[str]]:
