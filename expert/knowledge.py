@@ -119,6 +119,8 @@ class _Reader:
         self.where: dict[str, str] = {}
         self.faults: list[str] = []
         self.sections: dict[Path, set[str]] = {}
+        self.faulty: dict[str, set[str]] = {name: set() for name in _SECTIONS}
+        """Ids of the entries that were refused: what refers to them is not at fault."""
 
     def read(self, file: Path) -> None:
         name = file.relative_to(self.directory).as_posix()
@@ -147,6 +149,7 @@ class _Reader:
             entry = model.model_validate(item)
         except ValidationError as error:
             self.faults += [_wording(at, path, item, fault) for fault in error.errors()]
+            self.faulty[section].add(str(_name(path, item)))
             return
         key = str(getattr(entry, "id", None) or getattr(entry, "prefecture", ""))
         if key in self.entries[section]:
@@ -157,20 +160,23 @@ class _Reader:
 
 def _wording(at: Any, path: tuple[str, int], item: Any, fault: Any) -> str:
     inner = tuple(fault["loc"])
-    name = item.get("id", path[1]) if isinstance(item, dict) else path[1]
-    dotted = ".".join([f"{path[0]}[{name}]", *map(str, inner)])
+    dotted = ".".join([f"{path[0]}[{_name(path, item)}]", *map(str, inner)])
     kind = {"extra_forbidden": "知らない項目です", "missing": "必要な項目がありません"}
     return f"{at((*path, *inner))}: {dotted}: {kind.get(fault['type'], fault['msg'])}"
 
 
+def _name(path: tuple[str, int], item: Any) -> Any:
+    return item.get("id", path[1]) if isinstance(item, dict) else path[1]
+
+
 def _dangling(reader: _Reader) -> list[str]:
-    return [f"{reader.where[key]}: {key}: {what}" for key, what in _references(reader.entries)]
+    return [f"{reader.where[key]}: {key}: {what}" for key, what in _references(reader.entries, reader.faulty)]
 
 
-def _references(entries: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+def _references(entries: Mapping[str, Mapping[str, Any]], faulty: Mapping[str, set[str]]) -> Iterator[tuple[str, str]]:
     declared = {s for rule in entries["rules"].values() for s in rule.declare}
     yield from _same_concepts(entries)
-    known = {name: set(entries[name]) for name in ("scenarios", "facts", "actions", "desks", "signs", "methods")}
+    known = {name: faulty[name].union(entries[name]) for name in ("scenarios", "facts", "actions", "desks", "signs", "methods")}
     for rule in entries["rules"].values():
         key = f"rules/{rule.id}"
         yield from ((key, f"動作「{a}」は actions にありません") for a in rule.actions if a not in known["actions"])

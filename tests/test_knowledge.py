@@ -79,6 +79,14 @@ def test_all_faults_are_reported_at_once(rules: Path) -> None:
     assert len(error.value.faults) == 2
 
 
+def test_one_fault_in_a_fact_does_not_blame_the_rules_that_name_it(rules: Path) -> None:
+    danger = rules / "facts" / "danger.yaml"
+    danger.write_text(danger.read_text(encoding="utf-8").replace("phrases:", "phrasez:", 1), encoding="utf-8")
+    with pytest.raises(KnowledgeError) as error:
+        knowledge.load(rules)
+    assert all(fault.startswith("facts/danger.yaml:") for fault in error.value.faults)
+
+
 @pytest.mark.parametrize(
     "use", [lambda: Searcher("払(った").search("払った", 0, 3), lambda: LazyPattern("払(った").match("払った"), lambda: beginnings("払(")]
 )
