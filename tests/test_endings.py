@@ -21,9 +21,9 @@ def _table(name: str) -> list[list[str]]:
 def forms(verb: str) -> dict[str, str]:
     """The forms of a verb by the names that endings.tsv uses."""
     if verb.endswith("する"):
-        stem, row = verb[:-2], ("し", "し", "する", "すれ", "しよ", "し")
+        stem, row = verb[:-2], ["し", "し", "する", "すれ", "しよ", "し"]
     else:
-        stem, row = verb[:-1], ("", "", "る", "れ", "よ", "") if verb.endswith(_ICHIDAN) else tuple(_ROWS[verb[-1]])
+        stem, row = verb[:-1], ["", "", "る", "れ", "よ", ""] if verb.endswith(_ICHIDAN) else list(_ROWS[verb[-1]])
     negative, polite, dictionary, conditional, volitional, joined = (stem + ending for ending in row)
     te, ta, cha, to = ("で", "だ", "じゃ", "ど") if joined.endswith("ん") else ("て", "た", "ちゃ", "と")
     return {
