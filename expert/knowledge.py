@@ -105,7 +105,8 @@ def load(directory: Path | None = None) -> KnowledgeBase:
     reader = _Reader(directory)
     for file in files:
         reader.read(file)
-    reader.faults += _dangling(reader)
+    if not reader.unread:  # what stands in a file that cannot be read would be missed everywhere
+        reader.faults += _dangling(reader)
     if reader.faults:
         raise KnowledgeError(reader.faults)
     lexicon = [file for file in files if not _LEXICON.isdisjoint(reader.sections[file])]
@@ -121,12 +122,14 @@ class _Reader:
         self.sections: dict[Path, set[str]] = {}
         self.faulty: dict[str, set[str]] = {name: set() for name in _SECTIONS}
         """Ids of the entries that were refused: what refers to them is not at fault."""
+        self.unread = False
 
     def read(self, file: Path) -> None:
         name = file.relative_to(self.directory).as_posix()
         data, lines, faults = strict_yaml.load(file)
         self.faults += [f"{name}:{fault}" for fault in faults]
         if not isinstance(data, dict):
+            self.unread = True
             if not faults:
                 self.faults.append(f"{name}:1: 「rules:」のような節の名前から始めてください")
             return

@@ -79,9 +79,10 @@ def test_all_faults_are_reported_at_once(rules: Path) -> None:
     assert len(error.value.faults) == 2
 
 
-def test_one_fault_in_a_fact_does_not_blame_the_rules_that_name_it(rules: Path) -> None:
+@pytest.mark.parametrize("broken", ["phrasez:", "phrases: ["])
+def test_one_fault_in_a_fact_does_not_blame_the_rules_that_name_it(rules: Path, broken: str) -> None:
     danger = rules / "facts" / "danger.yaml"
-    danger.write_text(danger.read_text(encoding="utf-8").replace("phrases:", "phrasez:", 1), encoding="utf-8")
+    danger.write_text(danger.read_text(encoding="utf-8").replace("phrases:", broken, 1), encoding="utf-8")
     with pytest.raises(KnowledgeError) as error:
         knowledge.load(rules)
     assert all(fault.startswith("facts/danger.yaml:") for fault in error.value.faults)
