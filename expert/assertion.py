@@ -58,6 +58,8 @@ class AssertionAnalyzer:
     def assess(self, mention: Mention, text: TokenizedText) -> Assertion:
         """Polarity and modality of one mention."""
         concept, normal = self._concepts[mention.concept], text.normal
+        if concept.asked:
+            return Assertion(mention, False, Modality.DEMAND, ("asked",), mention.end)
         walk = self._walk(mention, normal)
         modality, cues = walk.modality, walk.cues
         for look in self._looks:

@@ -91,6 +91,8 @@ class LexiconEntry(_Strict):
     """True where the other side's words count (a quoted threat is a threat)."""
     unreal: bool = False
     """True where a question, fear or intention counts as well (死ぬしかないのかな is a wish to die)."""
+    asked: bool = False
+    """True where the words only say that the other side wanted it (暗証番号を聞かれた): the fact is spoken of, and stays open."""
     negated: Literal["opposite", "unknown", "same"] = "opposite"
     examples: tuple[str, ...] = ()
 
