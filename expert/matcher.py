@@ -26,6 +26,8 @@ _MANY = 6
 _SENTENCE_END = re.compile(r"[。！？!?\n」』]")
 _IN_QUOTE = re.compile(r"[^。！？!?\n」』]*+\Z")
 _IN_SENTENCE = re.compile(r"[^。！？!?\n]*+\Z")  # an object may stand in quotation marks before its verb
+_TITLE = re.compile(r"[^、。]{1,12}を(?:名乗|なの|騙|かた|装)[っらりるう]")
+"""警察を名乗る男に: an object of its own."""
 _RELATIVE_REACH = 7
 """The longest match of _RELATIVE."""
 _RELATIVE = re.compile(r"(?:ちゃっ|てしまっ|じゃっ|でしまっ|され|まし)?[ただ](?:この|その|私の|あの)?")
@@ -226,6 +228,7 @@ def _start(run: re.Pattern[str], normal: str, at: int, reach: int) -> int:
 
 def _governs(between: str) -> bool:
     """False where another object stands between: カード番号を求められたので名前を入れた."""
+    between = _TITLE.sub("", between)
     if between.startswith(("を", "は", "が")) and "を" in between[1:]:
         return False
     return between.count("を") < 2
