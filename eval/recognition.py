@@ -29,7 +29,7 @@ def held_out(expert: Expert, rows: Sequence[Row], examples: Sequence[corpus.Exam
     values, decisions = np.zeros((len(examples), len(statements))), np.zeros((len(examples), len(expert.model.scenarios)))
     for part, (fit, hold) in enumerate(GroupKFold(PARTS).split(matrix, labels, [e.writer for e in examples]), start=1):
         say(f"{part}/{PARTS}")
-        weights, bias = training._fit_facts(matrix[fit], statements, [stated[i] for i in fit])
+        weights, bias = training._fit_facts(matrix[fit], labels[fit], statements, [stated[i] for i in fit])
         values[hold] = matrix[hold] @ weights + bias
         weights, bias = training._fit(matrix[fit], labels[fit])
         decisions[hold] = matrix[hold] @ weights + bias
