@@ -16,8 +16,8 @@ from expert.domain import Fact, Mention, Score, Statement, TokenizedText
 from expert.trigrams import trigrams
 
 _KEPT, _TINY, _LEAST_SHARE = 6, 1e-12, 0.002
-SKIPPED = frozenset("はがをにでとのもへや、。")
-"""Words that count only as part of three characters in a row."""
+SKIPPED = frozenset("はがをにでとのもへや、。0123456789零一二三四五六七八九十百千万億")
+"""Words that count only as part of three characters in a row. A sum would speak for a payment, whether it was demanded or paid."""
 
 Features = list[str]
 Array = np.ndarray[Any, Any]

@@ -45,7 +45,7 @@ class Tokenizer:
     def tokenize(self, text: str) -> TokenizedText:
         """Any string, lone surrogates included (each is read as U+FFFD); blanks are not tokens."""
         normal, origin = fold(text)
-        morphemes = self._sudachi().tokenize(normal)
+        morphemes = self._sudachi().tokenize(_for_sudachi(normal))
         lemmas = list(map(Morpheme.normalized_form, morphemes))
         if not _PLAIN.fullmatch(normal):  # blanks and zero-length morphemes (of …) are no tokens
             kept = [i for i, lemma in enumerate(lemmas) if lemma not in _BLANK]
@@ -70,10 +70,25 @@ class Tokenizer:
 
 
 def _configuration() -> str:
-    """Sudachi's own settings without the plugin that takes what stands in brackets for a reading: 電話(まだ), 支払い(なし) are no readings."""
+    """Sudachi's own settings without three plugins.
+
+    One takes what stands in brackets for a reading: 電話(まだ), 支払い(なし) are no readings. One folds the text once more, and one joins numerals:
+    together a sixth of the time, for what `fold` and `expert.attributes` do themselves.
+    """
     settings = json.loads((resources.files("sudachipy") / "resources" / "sudachi.json").read_text(encoding="utf-8"))
-    settings["inputTextPlugin"] = [p for p in settings["inputTextPlugin"] if not p["class"].endswith("IgnoreYomiganaPlugin")]
+    settings["inputTextPlugin"] = _without(settings["inputTextPlugin"], "IgnoreYomiganaPlugin", "DefaultInputTextPlugin")
+    settings["pathRewritePlugin"] = _without(settings["pathRewritePlugin"], "JoinNumericPlugin")
     return json.dumps(settings)
+
+
+def _without(plugins: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
+    return [plugin for plugin in plugins if not plugin["class"].endswith(names)]
+
+
+def _for_sudachi(normal: str) -> str:
+    """In small letters, as the dictionary has them; … would grow together with the mark behind it."""
+    small = normal.lower()
+    return (small if len(small) == len(normal) else normal).replace(_KEPT, "、")
 
 
 def fold(text: str) -> tuple[str, tuple[int, ...] | None]:
