@@ -66,7 +66,7 @@ def _sums(normal: str) -> Iterable[tuple[int, int]]:
         alone = numeral[-1] in "万千" and len(numeral) > 1 and not _COUNTER.match(normal, end)
         if alone or normal.startswith("円", end):
             value = number(numeral)
-            if value and value < _LARGEST:
+            if value is not None and 1 < value < _LARGEST:  # 一円も払っていない is no sum
                 yield found.start(), value
 
 

@@ -34,6 +34,10 @@ class _Host(durable_engine.Host):  # type: ignore[misc]
         pass
 
 
+UNKNOWN = ("unknown",)
+"""`payment_method~unknown`: no way of payment is told."""
+
+
 class Engine:
     """Holds the compiled rules. `infer` is safe to call from several threads (one at a time inside)."""
 
@@ -77,7 +81,7 @@ class Engine:
         attributes = [("device", case.device), ("prefecture", case.prefecture)]
         return [
             *case.facts.items(),
-            *(("payment_method", m) for m in case.payment_method),
+            *(("payment_method", m) for m in case.payment_method or UNKNOWN),
             *(("sign", s) for s in case.signs),
             *((k, v) for k, v in attributes if v),
         ]
@@ -149,7 +153,7 @@ def _describe(case: Case, scenario: str, states: list[tuple[str, str]]) -> Mappi
         "scenario": (scenario,),
         "state": tuple(s for _, s in states),
         "sign": case.signs,
-        "payment_method": case.payment_method,
+        "payment_method": case.payment_method or UNKNOWN,
         "device": (case.device or "unknown",),
         "prefecture": (case.prefecture or "unknown",),
         **{f: (v,) for f, v in case.facts.items()},

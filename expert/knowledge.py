@@ -205,7 +205,7 @@ def _bad_condition(condition: Condition, known: Mapping[str, set[str]], states: 
         "candidate": known["scenarios"],
         "state": states,
         "sign": known["signs"],
-        "payment_method": known["methods"],
+        "payment_method": {*known["methods"], "unknown"},
         "device": {"pc", "smartphone"},
         "prefecture": {f"{n:02}" for n in range(1, 48)},
     }.get(condition.key, {"yes", "no"} if condition.key in known["facts"] else None)

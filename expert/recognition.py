@@ -124,8 +124,9 @@ class Recognizer:
             denials = dict(zip(self._denied, learnt[1][len(self._names) :], strict=True))
             odds |= {name: odds[name] + (READ_YES if fact.value == "yes" else READ_NO) for name, fact in known.items()}
             known = {name: fact for name, fact in known.items() if name in self._untaught or _is_kept(fact, odds[name], denials.get(name, 0.0))}
-            added = [(n, "yes") for n, v in odds.items() if v > YES and n not in known and not (n in last and self.is_left_open(last[n], text))]
+            added = [(name, "yes") for name, value in odds.items() if value > YES and name not in known]
             added += [(name, "no") for name, value in denials.items() if value > NO and name not in known and odds[name] <= YES]
+            added = [(name, value) for name, value in added if not (name in last and self.is_left_open(last[name], text))]
         if not added:
             return tuple(known.values())
         known |= _learnt(added, text, clauses)
@@ -135,7 +136,7 @@ class Recognizer:
         """Whether a text leaves a fact at 入れそうになった, or ends with it as demanded, asked, intended, supposed or quoted:
         振り込むように言われています.
 
-        Then the model adds no yes. This costs a thousandth of F1 held out by writer (eval/recognition.py), but a person who sees these words
+        Then the model adds nothing. This costs a thousandth of F1 held out by writer (eval/recognition.py), but a person who sees these words
         shown for 振り込んだ trusts nothing else.
         """
         modality = self._modality_of(mention, text)
