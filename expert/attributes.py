@@ -5,12 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from expert.domain import Attributes, Fact, Mention, TokenizedText
 from expert.knowledge import KnowledgeBase
+from expert.numerals import NUMERAL, number
 
-_POWERS = {"十": 10, "百": 100, "千": 1_000}
-_MYRIADS = {"万": 10_000, "億": 100_000_000}
-_KANJI = "〇一二三四五六七八九"
-_NUMERAL = re.compile(rf"(?<![数何幾\d.,])(?![万億])(?:\d++(?:[.,]\d++)*+|[{_KANJI}十百千万億]++)++")
-_PART = re.compile(rf"\d{{1,3}}(?:,\d{{3}})+|\d+(?:\.\d+)?|[{_KANJI}]+|.")
 _ELSEWHERE = re.compile(
     r"(?:県警|府警|警|地裁|地方裁判|簡裁|簡易裁判|支店|の(?:店|会社|倉庫|業者|住所|法人|ATM|コンビニ)|市内の(?:店|会社)|で(?:引き|おろ|使|買))"
 )
@@ -18,8 +14,6 @@ _COUNTER = re.compile("[代院葉草]|人|名|件|回|個|台|枚|年|歩|本|�
 """What is counted where no yen stand; 三千代, 八千草 are names."""
 _MONEY = re.compile(r"[円万千]")
 _LARGEST = 10**12
-_VAGUE = 2
-"""So many kanji digits side by side are two guesses, not one number."""
 _KINDS = ("methods", "signs", "devices", "elapsed", "prefectures")
 
 
@@ -61,28 +55,13 @@ def _sums(normal: str) -> Iterable[tuple[int, int]]:
     """Place and value of the sums in yen; 12万 is one too where nothing is counted (12万人)."""
     if not _MONEY.search(normal):
         return
-    for found in _NUMERAL.finditer(normal):
+    for found in NUMERAL.finditer(normal):
         numeral, end = found[0], found.end()
         alone = numeral[-1] in "万千" and len(numeral) > 1 and not _COUNTER.match(normal, end)
         if alone or normal.startswith("円", end):
             value = number(numeral)
             if value is not None and 1 < value < _LARGEST:  # 一円も払っていない is no sum
                 yield found.start(), value
-
-
-def number(numeral: str) -> int | None:
-    """What a numeral in digits and kanji says: 3万5千, 三万, 30,000, 1.5万, 二〇〇〇; None where it is none (三四万: three or four)."""
-    total, section, digits = 0.0, 0.0, None
-    for part in _PART.findall(numeral):
-        if part in _POWERS:
-            section, digits = section + (1 if digits is None else digits) * _POWERS[part], None
-        elif part in _MYRIADS:
-            total, section, digits = total + (section + (digits or 0)) * _MYRIADS[part], 0.0, None
-        elif digits is not None or (part[0] in _KANJI and len(part) == _VAGUE) or not part[0].isnumeric():
-            return None
-        else:
-            digits = float("".join(str(_KANJI.index(c)) for c in part) if part[0] in _KANJI else part.replace(",", ""))
-    return round(total + section + (digits or 0))
 
 
 def _prefecture(found: Mapping[str, Mention], normal: str) -> str | None:

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from expert.domain import Fact, Mention, Score, Statement, TokenizedText
+from expert.numerals import NUMERAL
 from expert.trigrams import trigrams
 
 _KEPT, _TINY, _LEAST_SHARE = 6, 1e-12, 0.002
 SKIPPED = frozenset("はがをにでとのもへや、。0123456789零一二三四五六七八九十百千万億")
-"""Words that count only as part of three characters in a row. A sum would speak for a payment, whether it was demanded or paid."""
+"""Words that count only as part of three characters in a row, or of a numeral."""
 
 Features = list[str]
 Array = np.ndarray[Any, Any]
@@ -31,6 +32,7 @@ def features(text: TokenizedText, mentions: Sequence[Mention], facts: Sequence[F
 def words_and_marks(text: TokenizedText, mentions: Sequence[Mention], facts: Sequence[Fact]) -> Features:
     """All features but the three characters in a row, which show endings, compounds and misspellings."""
     out = [lemma for lemma in text.lemmas if lemma not in SKIPPED]
+    out += ["number:" + numeral for numeral in NUMERAL.findall(text.normal)]  # 980 is a first parcel, 99,800 an adult bill
     out += ["concept:" + m.concept for m in mentions]
     out += [f"fact:{f.id}={f.value}" for f in facts]
     return out

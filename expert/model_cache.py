@@ -16,7 +16,7 @@ import platformdirs
 
 from expert.classifier import Array, Model
 
-_FORMAT = "13"
+_FORMAT = "15"
 """Of the file; part of the key."""
 _LIBRARIES = ("scikit-learn", "sudachipy", "sudachidict-core", "numpy")
 

@@ -15,11 +15,12 @@ import numpy as np
 from expert import trigrams
 from expert.classifier import SKIPPED, Array, Model
 from expert.domain import Fact, Mention, Statement, TokenizedText
+from expert.numerals import NUMERAL
 from expert.trigrams import owners
 
 Row = tuple[TokenizedText, Sequence[Mention], Sequence[Fact]]
 
-_MARKED = ("concept:", "fact:", trigrams.PREFIX)
+_MARKED = ("concept:", "fact:", "number:", trigrams.PREFIX)
 _CLAUSE = re.compile(r"[^\s。、!?「」『』()](?:[^。、!?「」『』()\n]*[^\s。、!?「」『』()])?")
 _NONE = trigrams.NONE
 _SHORT = 2**31
@@ -35,6 +36,7 @@ class Scorer:
         self._model = model
         self._concepts = {name.removeprefix("concept:"): i for name, i in vocabulary.items() if name.startswith("concept:")}
         self._facts = {tuple(name.removeprefix("fact:").split("=")): i for name, i in vocabulary.items() if name.startswith("fact:")}
+        self._numbers = {name.removeprefix("number:"): i for name, i in vocabulary.items() if name.startswith("number:")}
         self._words = {name: i for name, i in vocabulary.items() if not name.startswith(_MARKED) and name not in SKIPPED}
         triples = [name for name in vocabulary if name.startswith(trigrams.PREFIX)]
         self._trigrams = _Table(trigrams.key_of(triples), np.array([vocabulary[name] for name in triples], np.int64))
@@ -53,7 +55,7 @@ class Scorer:
         texts = [tokens.normal for tokens, _, _ in rows]
         character_owner, keys = trigrams.keys(texts)
         kinds = _Kinds(words, self._trigrams.look_up(keys))
-        marks = [self._marks(mentions, facts) for _, mentions, facts in rows]
+        marks = [self._marks(*row) for row in rows]
         owned, features, counts = self._count(owner, character_owner, kinds, marks)
         weights = self._model.values(features, counts)
         ends = np.searchsorted(owned, np.arange(len(rows) + 1)).tolist()
@@ -74,9 +76,13 @@ class Scorer:
         keys, counts = np.unique(keys, return_counts=True)
         return keys // size, keys % size, counts
 
-    def _marks(self, mentions: Sequence[Mention], facts: Sequence[Fact]) -> list[int]:
-        concepts = [i for m in mentions if (i := self._concepts.get(m.concept)) is not None]
-        return [*concepts, *(i for f in facts if (i := self._facts.get((f.id, f.value))) is not None)]
+    def _marks(self, tokens: TokenizedText, mentions: Sequence[Mention], facts: Sequence[Fact]) -> list[int]:
+        found = [
+            *map(self._numbers.get, NUMERAL.findall(tokens.normal)),
+            *[self._concepts.get(m.concept) for m in mentions],
+            *[self._facts.get((f.id, f.value)) for f in facts],
+        ]
+        return [i for i in found if i is not None]
 
 
 class _Table:
