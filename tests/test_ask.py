@@ -237,11 +237,30 @@ def test_the_model_applied_here_equals_scikit_learn(expert: Expert) -> None:
         ("還付金の電話があり、ATMで言われたとおりに操作してしまいました", {"call_bank_freeze", "report_police", "bank"}),
         ("警告の番号に電話したら修理に5万円かかると言われ、コンビニでカードを買って番号を読み上げました", {"contact_prepaid_issuer"}),
         ("小3です。ロブロックスでお母さんのカードを使って5万円課金してしまいました", {"tell_trusted_adult", "minor_rescission", "consumer_188"}),
+        ("おまわりさんが今から家に来てキャッシュカードを預かると電話で言ってました。あと10分で来ます", {"call_110", "do_not_hand_over_cash_card"}),
+        ("さっきATMで還付金の手続きを言われるままにやったら残高が減っていました", {"call_bank_freeze"}),
+        ("母がネットで知り合った人に騙されて老後の資金1500万円を渡してしまいました", {"contact_where_paid"}),
+        ("楽天モバイルの契約が私の名前で勝手に5回線作られていて請求書が届いた", {"check_statements", "register_credit_bureau"}),
+        ("格安の通販で注文したら振込先が個人名義でした。まだ振り込んでいません", {"do_not_pay"}),
+        ("警察を名乗る人にネットバンキングのIDとパスワードを教えてしまいました", {"stop_online_banking"}),
     ],
 )
 def test_what_a_newcomer_missed_is_there(expert: Expert, text: str, needed: set[str]) -> None:
     answer = expert.ask(text, questions=False)
     assert needed <= {a.id for a in answer.actions} | {d.id for d in answer.desks}
+
+
+@pytest.mark.parametrize(
+    ("text", "unwanted"),
+    [
+        ("友達が「死にたい」って歌の動画を送ってきた。いい曲だった", {"call_110"}),
+        ("「いいねを押すだけで日給3万円」という副業の誘いがLINEに来た。怪しい?", {"leave_crime_job"}),
+        ("楽天モバイルの契約が私の名前で勝手に5回線作られていて請求書が届いた", {"ignore_claim"}),
+        ("いまパソコンの警告の電話の人がつながっています。AnyDeskというのを入れてくださいと言われて待ってもらってます", {"uninstall_app"}),
+    ],
+)
+def test_what_a_newcomer_was_told_for_nothing_is_gone(expert: Expert, text: str, unwanted: set[str]) -> None:
+    assert unwanted.isdisjoint(ids(expert.ask(text), "actions"))
 
 
 def test_trigrams_are_found_by_their_number_whatever_collides() -> None:
