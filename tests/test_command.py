@@ -5,11 +5,13 @@ import os
 import stat
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
 
 from expert import Expert
+from expert.cli import ask
 
 from .conftest import ROOT
 
@@ -140,10 +142,44 @@ def test_fifty_thousand_characters_are_refused() -> None:
     assert "文章が長すぎます" in done.stderr
 
 
-def test_bytes_that_are_not_utf8_do_not_crash() -> None:
+def test_piped_shift_jis_is_read_and_other_bytes_are_refused() -> None:
     done = run("ask", "--json", given="3万円振り込んでしまいました".encode("cp932"))
-    assert done.returncode in (0, 2)
-    assert "Traceback" not in done.stderr
+    assert json.loads(done.stdout)["facts"]["paid"]["value"] == "yes"
+    done = run("ask", "--json", given=b"\x81\xff\xfe\x80")
+    assert done.returncode == 2
+    assert "文字コードが分かりません" in done.stderr
+
+
+def test_a_wrong_option_is_told_in_japanese() -> None:
+    done = run("ask", "--nosuch")
+    assert done.returncode == 2
+    assert done.stderr.startswith("エラー: 指定のしかたが違います")
+
+
+@pytest.mark.parametrize(
+    ("reply", "value"),
+    [
+        ("はい、そうです", "yes"),
+        ("はい、2万円", "yes"),
+        ("間違いありません", "yes"),
+        ("払いました", "yes"),
+        ("いいえ、まだです", "no"),
+        ("払っていません", "no"),
+        ("覚えていません", None),
+        ("入れたかもしれない", None),
+        ("記憶にない", None),
+        ("\uff1f", None),
+    ],
+)
+def test_a_reply_of_doubt_is_no_denial(expert: Expert, reply: str, value: str | None) -> None:
+    assert ask._value("paid", unicodedata.normalize("NFKC", reply), expert) == value
+
+
+@pytest.mark.parametrize(
+    ("reply", "method"), [("1", "bank_transfer"), ("電子マネー", "prepaid"), ("ペイペイ", "qr_payment"), ("い", None), ("99", None)]
+)
+def test_a_way_of_payment_is_understood_by_number_title_and_common_name(expert: Expert, reply: str, method: str | None) -> None:
+    assert ask._value("payment_method", reply, expert) == method
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,8 @@
 """`kakekomi ask`: one complaint in, the page or the JSON out."""
 
+import contextlib
 import sys
+import unicodedata
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -12,6 +14,7 @@ from rich.text import Text
 from expert import explanation
 from expert.cli.common import app, load_expert
 from expert.domain import Answer
+from expert.errors import InputError
 
 STYLES = {
     "title": "bold",
@@ -27,13 +30,16 @@ STYLES = {
     "source": "dim",
     "note": "italic",
 }
-_NEVER_FIRST = "、。,.)」』)]!?!?ー・"
+_NEVER_FIRST = "、。,.)」』\uff09]!?\uff01\uff1fー・"
 PROMPT = "何がありましたか。ふだんの言葉で書いてください。書き終わったら、何も書かずに Enter を押してください。"
-DONT_KNOW = ("", "?", "?", "不明")
+DONT_KNOW = ("", "?", "不明")
 DONT_KNOW_STARTS = ("わから", "分から", "わかり", "分かり", "知ら", "しら")
 YES = ("はい", "y", "yes", "うん", "ええ", "そう", "そうです")
 NO = ("いいえ", "n", "no", "いや", "ううん", "いえ")
 YES_ENDS = ("した", "しました", "ました", "ちゃった", "ています", "ある", "あります")
+SURE_STARTS = ("間違いな", "間違いあり", "まちがいな", "否定でき", "もちろん")
+UNSURE = ("覚え", "おぼえ", "記憶", "かもしれ", "かも", "たぶん", "多分", "思い出せ", "自信がな", "自信があ", "はっきりし")
+"""Anywhere in a reply: 覚えていません is no no."""
 NO_ENDS = ("ない", "ないです", "ません", "ませんでした", "なかった", "なかったです")
 
 
@@ -59,6 +65,8 @@ def ask(
     complaint = _complaint(text, sample_if_empty)
     expert = load_expert()
     assumed = _assumptions(assume, expert)
+    if what_if and json_:
+        raise InputError("--what-if と --json は一緒に使えません。どちらかにしてください。")
     if what_if:
         _print_what_if(expert, complaint, assumed, _assumptions(what_if, expert))
         return
@@ -76,13 +84,27 @@ def ask(
 def _complaint(text: str | None, sample: str | None) -> str:
     if text is not None:
         return text
+    if sys.stdin is None:
+        return ""
     if sys.stdin.isatty():
         return _read_lines()
-    piped = sys.stdin.read()
+    piped = _piped()
     if sample and not piped.strip():
         print(f"入力がないので、例文に答えます: 「{sample}」\n", file=sys.stderr)
         return sample
     return piped
+
+
+def _piped() -> str:
+    """Standard input as UTF-8, else as Windows' Shift_JIS; anything else is refused, since it would be answered as something else."""
+    buffer = getattr(sys.stdin, "buffer", None)
+    if buffer is None:
+        return sys.stdin.read()
+    raw = buffer.read()
+    for encoding in ("utf-8-sig", "cp932"):
+        with contextlib.suppress(UnicodeDecodeError):
+            return str(raw.decode(encoding))
+    raise InputError("標準入力の文字コードが分かりません。UTF-8かShift_JISで渡してください。")
 
 
 def _read_lines() -> str:
@@ -121,13 +143,18 @@ def _ask_back(expert: Any, complaint: str, assumed: dict[str, str], answer: Answ
 
 def _replied(fact: str, expert: Any) -> str | None:
     """The value that is answered; asked once more where the reply cannot be read. None for わからない."""
-    prompt = "  はい / いいえ / わからない > " if fact != "payment_method" else "  番号か名前 / わからない > "
+    by_method = fact == "payment_method"
+    if by_method:
+        print("  " + "  ".join(f"{i} {m.title}" for i, m in enumerate(expert.knowledge.methods.values(), start=1)), file=sys.stderr)
+    expected = "番号か名前" if by_method else "「はい」「いいえ」「わからない」のどれか"
     for _ in range(2):
-        reply = _reply(prompt).rstrip("。！")
+        reply = unicodedata.normalize("NFKC", _reply("  番号か名前 / わからない > " if by_method else "  はい / いいえ / わからない > ")).rstrip(
+            "。!"
+        )
         value = _value(fact, reply, expert)
         if value or _is_unknown(reply):
             return value
-        print("  読み取れませんでした。「はい」「いいえ」「わからない」のどれかで答えてください。", file=sys.stderr)
+        print(f"  読み取れませんでした。{expected}で答えてください。", file=sys.stderr)
     return None
 
 
@@ -140,17 +167,34 @@ def _reply(prompt: str) -> str:
 
 def _value(fact: str, reply: str, expert: Any) -> str | None:
     if fact == "payment_method":
-        names = [(m.id, m.title) for m in expert.knowledge.methods.values()]
-        return next((id_ for id_, title in names if reply and (reply in title or title in reply)), None)
+        return _method(reply, expert)
     if _is_unknown(reply):
         return None
+    if reply.startswith(SURE_STARTS):
+        return "yes"
+    first, _, rest = reply.replace(",", "、").partition("、")
+    said = _plain_value(first)
+    return None if said and rest and _plain_value(rest) not in (said, None) else said or _plain_value(reply)
+
+
+def _plain_value(reply: str) -> str | None:
     if reply.lower() in NO or reply.startswith("まだ") or reply.endswith(NO_ENDS):
         return "no"
     return "yes" if reply.lower() in YES or reply.endswith(YES_ENDS) else None
 
 
+def _method(reply: str, expert: Any) -> str | None:
+    """A way of payment by its number in the list, its title, or as people call it (ペイペイ)."""
+    methods = list(expert.knowledge.methods.values())
+    if reply.isdecimal():
+        return methods[int(reply) - 1].id if 0 < int(reply) <= len(methods) else None
+    by_title = [m.id for m in methods if len(reply) > 1 and (reply in m.title or m.title in reply)]
+    found = by_title or (expert.understand(reply).attributes.payment_method if reply else ())
+    return next(iter(found), None)
+
+
 def _is_unknown(reply: str) -> bool:
-    return reply in DONT_KNOW or reply.startswith(DONT_KNOW_STARTS)
+    return reply in DONT_KNOW or reply.startswith(DONT_KNOW_STARTS) or any(word in reply for word in UNSURE)
 
 
 def _changes(expert: Any, changes: Iterable[str]) -> str:
