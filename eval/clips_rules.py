@@ -5,6 +5,7 @@ from typing import Any
 import clips
 
 from expert.domain import Case
+from expert.inference import UNKNOWN
 from expert.knowledge import KnowledgeBase
 from expert.schema import Condition, RuleEntry
 
@@ -31,7 +32,7 @@ class Clips:
         return [*(r for r in early if not self._rules[r].revise or r in revised), *late]
 
     def _known(self, case: Case) -> list[tuple[str, str]]:
-        several = [("payment_method", m) for m in case.payment_method] + [("sign", s) for s in case.signs]
+        several = [("payment_method", m) for m in case.payment_method or UNKNOWN] + [("sign", s) for s in case.signs]
         return [*case.facts.items(), *several, *((k, v) for k, v in (("device", case.device), ("prefecture", case.prefecture)) if v)]
 
     def _run(self, stage: str, case: Case, facts: list[tuple[str, str]]) -> tuple[list[str], list[str]]:

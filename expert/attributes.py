@@ -45,9 +45,9 @@ def _amount(text: TokenizedText, paid: Fact | None) -> int | None:
     sums = list(_sums(text.normal))
     if not sums:
         return None
-    if paid and text.origin is None and not paid.why.startswith("learnt"):  # a learnt fact has a clause, not a place
+    if paid and not paid.why.startswith("learnt"):  # a learnt fact has a clause, not a place
         at = paid.evidence[-1].end
-        sums.sort(key=lambda s: abs(s[0] - at))
+        sums.sort(key=lambda s: abs(text.original(s[0], s[0]).start - at))
     return sums[0][1]
 
 

@@ -177,7 +177,7 @@ def _dangling(reader: _Reader) -> list[str]:
 
 
 def _references(entries: Mapping[str, Mapping[str, Any]], faulty: Mapping[str, set[str]]) -> Iterator[tuple[str, str]]:
-    declared = {s for rule in entries["rules"].values() for s in rule.declare}
+    declared = None if faulty["rules"] else {s for rule in entries["rules"].values() for s in rule.declare}  # a refused rule may declare any
     yield from _same_concepts(entries)
     known = {name: faulty[name].union(entries[name]) for name in ("scenarios", "facts", "actions", "desks", "signs", "methods")}
     for rule in entries["rules"].values():
@@ -188,6 +188,9 @@ def _references(entries: Mapping[str, Mapping[str, Any]], faulty: Mapping[str, s
             yield key, f"場面「{rule.revise}」は scenarios にありません"
         for condition in rule.when:
             yield from ((key, what) for what in _bad_condition(condition, known, declared))
+        for name, value in (item for example in rule.examples for item in example.facts.items()):
+            given = Condition(name, "=", (value,) if isinstance(value, str) else tuple(value))
+            yield from ((key, f"examples の{what}") for what in _bad_condition(given, known, declared))
 
 
 def _same_concepts(entries: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
@@ -199,11 +202,11 @@ def _same_concepts(entries: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[s
             owner[concept.id] = fact.id
 
 
-def _bad_condition(condition: Condition, known: Mapping[str, set[str]], states: set[str]) -> Iterator[str]:
+def _bad_condition(condition: Condition, known: Mapping[str, set[str]], states: set[str] | None) -> Iterator[str]:
     allowed = {
         "scenario": known["scenarios"],
         "candidate": known["scenarios"],
-        "state": states,
+        "state": set(condition.values) if states is None else states,
         "sign": known["signs"],
         "payment_method": {*known["methods"], "unknown"},
         "device": {"pc", "smartphone"},

@@ -1,5 +1,6 @@
 """The shape of each entry of `rules/`: strict (unknown keys refused), frozen pydantic models."""
 
+import datetime
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -20,6 +21,10 @@ class _Strict(BaseModel):
 def _date(value: str) -> str:
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
         raise ValueError("日付は 2026-11-24 の形で書いてください")
+    try:
+        datetime.date.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError(f"{value} という日はありません") from error
     return value
 
 
@@ -57,7 +62,13 @@ class Condition:
         return f"{self.key}{self.operator}{'|'.join(self.values)}"
 
 
-Conditions = Annotated[tuple[Condition, ...], BeforeValidator(lambda raw: tuple(Condition.parse(c) for c in raw))]
+def _conditions(raw: Any) -> tuple[Condition, ...]:
+    if not isinstance(raw, list):
+        raise ValueError('when は ["paid=yes"] のような並びで書いてください')  # pydantic reports ValueError with its place
+    return tuple(Condition.parse(c) for c in raw)
+
+
+Conditions = Annotated[tuple[Condition, ...], BeforeValidator(_conditions)]
 
 
 class ScenarioEntry(_Strict):
@@ -101,7 +112,7 @@ class LexiconEntry(_Strict):
         if not (self.acts or self.phrases):
             raise ValueError("acts か phrases のどちらかが要ります")
         for phrase in self.phrases:
-            if phrase[0] in r".^$*+?{}[]\|()":
+            if not phrase or phrase[0] in r".^$*+?{}[]\|()":
                 raise ValueError(f"phrases の「{phrase}」は、記号ではなく文字から始めてください")
         return self
 

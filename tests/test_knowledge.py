@@ -50,6 +50,15 @@ FAULTS = [
         "規則は、助言(actions/desks)・状態(declare)・場面の見直し(revise)のどれか一つです",
     ),
     ("one-sided examples", RULE.replace("fires: false", "fires: true"), "fires: true と fires: false が少なくとも一つずつ要ります"),
+    (
+        "unknown fact in an example",
+        RULE.replace('{facts: {paid: "no"}', '{facts: {payed: "no"}'),
+        "examples の条件「payed=no」の「payed」は事実の名前ではありません",
+    ),
+    ("empty condition", RULE.replace('["paid=yes"]', ""), 'when は ["paid=yes"] のような並びで書いてください'),
+    ("condition without brackets", RULE.replace('["paid=yes"]', "paid=yes"), 'when は ["paid=yes"] のような並びで書いてください'),
+    ("no such day", RULE.replace("2026-11-24", "2026-13-45"), "2026-13-45 という日はありません"),
+    ("empty phrase", "signs:\n  - id: x\n    phrases: ['']\n", "phrases の「」は、記号ではなく文字から始めてください"),
     ("unknown section", "regeln:\n  - id: x\n", "t.yaml:1: regeln: 節は"),
     ("empty file", "", "「rules:」のような節の名前から始めてください"),
 ]
@@ -77,6 +86,14 @@ def test_all_faults_are_reported_at_once(rules: Path) -> None:
     with pytest.raises(KnowledgeError) as error:
         knowledge.load(rules)
     assert len(error.value.faults) == 2
+
+
+def test_a_refused_rule_does_not_blame_those_that_need_its_state(rules: Path) -> None:
+    money = rules / "topics" / "money.yaml"
+    money.write_text(money.read_text(encoding="utf-8").replace("confidence: high", "confidence: sure", 1), encoding="utf-8")
+    with pytest.raises(KnowledgeError) as error:
+        knowledge.load(rules)
+    assert len(error.value.faults) == 1
 
 
 @pytest.mark.parametrize("broken", ["phrasez:", "phrases: ["])

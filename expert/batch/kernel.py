@@ -16,7 +16,7 @@ from expert.limits import check_text
 from expert.pipeline import Expert, Understanding, collection_paused
 
 ANSWER = "answer"
-"""Column with the answer as JSON (contract section 4), where it was asked for."""
+"""Column with the answer as JSON (expert/answer.schema.json), where it was asked for."""
 SUFFIX = "_kakekomi"
 """Put after the name of an answer's column that the input has too."""
 LIST_SEPARATOR = ";"
