@@ -16,15 +16,20 @@ import platformdirs
 
 from expert.classifier import Array, Model
 
-_FORMAT = "15"
+_FORMAT = "16"
 """Of the file; part of the key."""
+_SHAPING = ("assertion", "classifier", "matcher", "numerals", "patterns", "tokenizer", "training", "trigrams")
+"""The modules that make features of texts and a model of features: their code is part of the key."""
+_KEPT = 4
+"""Models, those used last: each edit of the lexicon or the corpus makes one of some 60 MB."""
 _LIBRARIES = ("scikit-learn", "sudachipy", "sudachidict-core", "numpy")
 
 
 def cache_key(*parts: str) -> str:
-    """Key of a model: corpus, knowledge, settings (`parts`) and library versions."""
+    """Key of a model: corpus, knowledge, settings (`parts`), library versions, and the code that reads texts and trains."""
     libraries = [f"{name}={version(name)}" for name in _LIBRARIES]
-    return hashlib.sha256("\n".join([_FORMAT, *parts, *libraries]).encode()).hexdigest()[:16]
+    code = hashlib.sha256(b"".join([(Path(__file__).parent / f"{module}.py").read_bytes() for module in _SHAPING])).hexdigest()
+    return hashlib.sha256("\n".join([_FORMAT, code, *parts, *libraries]).encode()).hexdigest()[:16]
 
 
 def cache_directory() -> Path:
@@ -36,11 +41,21 @@ def cached(key: str, make: Callable[[], Model]) -> Model:
     """The model of this key from the cache, else made anew and kept. A cache that is missing, damaged or not writable costs time only."""
     file = cache_directory() / f"model-{key}.npz"
     model = _read(file, key)
-    if model is None:
-        model = make()
+    if model is not None:
         with contextlib.suppress(OSError):
-            _write(file, model)
+            os.utime(file)  # what is used is not forgotten
+        return model
+    model = make()
+    with contextlib.suppress(OSError):
+        _write(file, model)
+        _forget(file.parent)
     return model
+
+
+def _forget(directory: Path) -> None:
+    """Remove all models but those that were used last."""
+    for old in sorted(directory.glob("model-*.npz"), key=lambda f: f.stat().st_mtime)[:-_KEPT]:
+        old.unlink()
 
 
 def _read(file: Path, key: str) -> Model | None:

@@ -216,6 +216,15 @@ def test_a_missing_or_damaged_cache_costs_time_and_nothing_else(
     assert (kept.stdout, kept.stderr) == (answer, "")
 
 
+def test_only_the_models_used_last_are_kept(tmp_path: Path, small_corpus: Path, trained: tuple[str, str]) -> None:
+    for age in range(6):
+        old = tmp_path / f"model-{age}.npz"
+        old.write_bytes(b"")
+        os.utime(old, (age, age))
+    run("ask", "--json", SAMPLE, KAKEKOMI_CACHE=str(tmp_path), KAKEKOMI_CORPUS=str(small_corpus))
+    assert {f.name for f in tmp_path.iterdir()} == {"model-3.npz", "model-4.npz", "model-5.npz", trained[1]}
+
+
 def test_an_unwritable_cache_costs_time_and_nothing_else(tmp_path: Path, small_corpus: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
