@@ -109,17 +109,48 @@ def test_a_file_that_holds_no_text_is_refused(tmp_path: Path) -> None:
             encodings.survey(file, text=True)
 
 
-@pytest.mark.parametrize("content", ["안녕하세요\n".encode("utf-16") * 50, "払いました\n".encode("utf-16-le") * 50, "払いました\n\0".encode()])
-def test_zero_bytes_alone_make_no_binary_file(tmp_path: Path, content: bytes) -> None:
+ZEROS = [
+    ("안녕하세요\n".encode("utf-16") * 50, "utf-16"),
+    ("払いました\n".encode("utf-16-le") * 50, "utf-16-le"),
+    ("払いました\n".encode("utf-16-be") * 50, "utf-16-be"),
+    ("id,text\n1,paid\n".encode("utf-16-le"), "utf-16-le"),
+    ("払いました\n\0".encode(), "utf-8"),
+    (b"id,text\n1,I paid\0\n", "utf-8"),
+    ("払いました\n".encode() + b"\0" * 3000, "utf-8"),
+]
+
+
+@pytest.mark.parametrize(("content", "encoding"), ZEROS)
+def test_zero_bytes_alone_make_no_binary_file(tmp_path: Path, content: bytes, encoding: str) -> None:
     (tmp_path / "in.csv").write_bytes(content)
-    assert encodings.survey(tmp_path / "in.csv", text=True).size == len(content)
+    found = encodings.survey(tmp_path / "in.csv", text=True)
+    assert (found.size, found.encoding, found.lossy) == (len(content), encoding, False)
+
+
+def test_a_zero_byte_loses_no_rows(tmp_path: Path, expert: Expert) -> None:
+    file = write_csv(tmp_path / "in.csv", [HEAD, *ROWS])
+    file.write_bytes(file.read_bytes().replace("払って".encode(), "払\0って".encode()))
+    tally, _ = batch(expert, file, tmp_path / "out.csv")
+    assert (tally.rows, tally.answered) == (4, 3)
 
 
 def test_an_encoding_can_be_given_and_an_unknown_one_is_refused(tmp_path: Path) -> None:
     file = write_csv(tmp_path / "in.csv", [HEAD, *ROWS], "cp932")
     assert sources.open_source([file], Options(encoding="sjis"), columns_wanted=True).tables[0].bytes.encoding == "cp932"
-    with pytest.raises(InputError, match="文字コード「klingon」は知りません"):
-        sources.open_source([file], Options(encoding="klingon"), columns_wanted=True)
+
+
+@pytest.mark.parametrize("encoding", ["klingon", "base64", "rot13", "idna", "undefined", "punycode", "unicode_escape"])
+@pytest.mark.parametrize("of", ["input", "output"])
+def test_what_is_no_encoding_of_files_is_refused_at_the_start(tmp_path: Path, encoding: str, of: str) -> None:
+    file = write_csv(tmp_path / "in.csv", [HEAD, *ROWS])
+    options = {"reading": Options(encoding=encoding)} if of == "input" else {"output_encoding": encoding}
+    with pytest.raises(InputError, match=f"文字コード「{encoding}」は知りません"):
+        run(_never, Request((file,), tmp_path / "out.csv", **options))
+    assert [f.name for f in tmp_path.iterdir()] == ["in.csv"]
+
+
+def _never() -> Expert:
+    raise AssertionError("this has to be refused before the rules are loaded")
 
 
 def test_one_damaged_byte_is_told_and_does_not_stop_a_file(tmp_path: Path, expert: Expert) -> None:
@@ -316,6 +347,38 @@ def test_cp932_output_replaces_and_counts_what_it_does_not_have(tmp_path: Path, 
 def test_an_unknown_ending_is_refused(tmp_path: Path, expert: Expert) -> None:
     with pytest.raises(InputError, match=r"名前の終わりを \.jsonl、\.ndjson、\.csv"):
         batch(expert, inputs(tmp_path)[0], tmp_path / "out.docx")
+
+
+PLACES = [
+    ("in.csv", "out.csv", "in.csv", "in.csv が入力と同じファイルです"),
+    ("in.csv", "in.csv", None, "in.csv が入力と同じファイルです"),
+    ("in.csv", "link.csv", None, "link.csv が入力と同じファイルです"),
+    (".", "out.csv", "in.csv", "in.csv が入力と同じファイルです"),
+    ("in.csv", "out.csv", "out.csv", "out.csv に、二つの出力を書くことになります"),
+    ("in.csv", "out.csv", "nowhere/../out.csv", "というフォルダがありません"),
+    ("in.csv", "out.csv", "nowhere/r.html", "nowhere というフォルダがありません"),
+    ("in.csv", "nowhere/out.csv", None, "nowhere というフォルダがありません"),
+    ("in.csv", "out.csv", "folder", "folder はフォルダです"),
+]
+
+
+@pytest.mark.parametrize(("source", "output", "report", "message"), PLACES)
+def test_no_output_takes_the_place_of_something_else(tmp_path: Path, source: str, output: str, report: str | None, message: str) -> None:
+    before = write_csv(tmp_path / "in.csv", [HEAD, *ROWS]).read_bytes()
+    (tmp_path / "link.csv").hardlink_to(tmp_path / "in.csv")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match=message):
+        run(_never, Request((tmp_path / source,), tmp_path / output, force=True, report=tmp_path / report if report else None))
+    assert (tmp_path / "in.csv").read_bytes() == before
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_an_output_among_the_inputs_of_a_folder_is_left_out_and_told(tmp_path: Path, expert: Expert) -> None:
+    write_csv(tmp_path / "in.csv", [HEAD, *ROWS])
+    batch(expert, tmp_path, tmp_path / "out.csv")
+    tally, notes = batch(expert, tmp_path, tmp_path / "out.csv", force=True)
+    assert tally.rows == len(ROWS)
+    assert f"{tmp_path / 'out.csv'} は出力なので、入力に数えません" in notes
 
 
 REFUSED = [

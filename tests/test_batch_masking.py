@@ -16,6 +16,11 @@ CASES = [
     "電話は〔０９０１２３４５６７８〕です",
     "〔03(1234)5678〕にかけた",
     "〔0120-444-444〕から着信",
+    "携帯は〔090 - 1234 - 5678〕です",
+    "〔090 12345678〕に折り返し",
+    "〔０９０　１２３４５６７８〕に折り返し",
+    "〔090/1234/5678〕と書いてあった",
+    "04/01/2025 に払い、2025/04/01 に届いた",
     "国際電話〔+81 90-1234-5678〕",
     "〔taro.yamada+x@mail.example.co.jp〕に届いた",
     "カード〔4111 1111 1111 1111〕を入れた",
@@ -41,6 +46,12 @@ def test_what_is_covered(case: str) -> None:
     marked = re.sub("〔(.*?)〕", lambda m: masking.cover(m[1]), case)
     assert masking.mask(text) == marked
     assert len(masking.mask(text)) == len(text)
+
+
+def test_a_long_run_of_letters_is_no_trouble() -> None:
+    text = "a" * 300_000 + "090-1234-5678"
+    assert masking.mask(text) == "a" * 300_000 + masking.cover("090-1234-5678")
+    assert masking.mask("a" * 300_000 + "@example.com").endswith(masking.cover("a" * 64 + "@example.com"))
 
 
 TEXT = "03-1234-5678 から電話があり、口座番号1234567に3万円振り込んでしまいました。taro@example.com"

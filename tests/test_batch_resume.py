@@ -106,6 +106,28 @@ def test_a_damaged_chunk_is_done_again(tmp_path: Path, expert: Expert) -> None:
     assert run(lambda: expert, Request((source,), output, SMALL, resume=True)).rows == 10
 
 
+def test_resume_writes_over_a_report_only_when_forced(tmp_path: Path, expert: Expert) -> None:
+    source, output, page = write(tmp_path / "in.csv", 10), tmp_path / "out.csv", tmp_path / "keep.html"
+    with pytest.raises(PowerCut):
+        run(lambda: expert, Request((source,), output, SMALL, report=page), cut_after(2))
+    page.write_text("mine")
+    with pytest.raises(InputError, match="--resume と一緒なら、途中の作業は捨てません"):
+        run(lambda: expert, Request((source,), output, SMALL, resume=True, report=page))
+    assert page.read_text() == "mine"
+    started: list[int] = []
+    run(lambda: expert, Request((source,), output, SMALL, resume=True, force=True, report=page), Listener(start=lambda _, n: started.append(n)))
+    assert max(started) == 6
+    assert page.read_text(encoding="utf-8").startswith("<!")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_nobody_else_can_look_into_unfinished_work(tmp_path: Path, expert: Expert) -> None:
+    source, output = write(tmp_path / "in.csv", 10), tmp_path / "out.csv"
+    with pytest.raises(PowerCut):
+        run(lambda: expert, Request((source,), output, SMALL), cut_after(1))
+    assert Journal(output).folder.stat().st_mode & 0o777 == 0o700
+
+
 def test_the_old_output_stays_until_the_new_one_is_whole(tmp_path: Path, expert: Expert) -> None:
     source, output = write(tmp_path / "in.csv", 10), tmp_path / "out.csv"
     output.write_text("old")

@@ -335,7 +335,10 @@ def test_a_file_that_is_not_there_or_empty(tmp_path: Path, cases: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--json", "{here}/cases.jsonl"], 2, "cases.jsonl はもうあります。別の名前にするか、--force をつけてください。"),
+        (["--json", "{here}/taken.json"], 2, "taken.json はもうあります。別の名前にするか、--force をつけてください。"),
+        (["--json", "{here}/cases.jsonl", "--force"], 2, "cases.jsonl が入力と同じファイルです。"),
+        (["--html", "{here}/r", "--json", "{here}/r"], 2, "r に、二つの出力を書くことになります。"),
+        (["--json", "{here}/taken.json", "--compare", "{here}/taken.json", "--force"], 2, "taken.json が入力と同じファイルです。"),
         (["--html", "{here}/nowhere/r.html"], 2, "nowhere というフォルダがありません。"),
         (["--texts"], 2, "--texts は --html と一緒に使ってください"),
         (["--limit", "0"], 2, "--limit は1以上の数にしてください。"),
@@ -344,10 +347,13 @@ def test_a_file_that_is_not_there_or_empty(tmp_path: Path, cases: Path) -> None:
     ],
 )
 def test_options_that_cannot_work(cases: Path, tmp_path: Path, options: list[str], code: int, message: str) -> None:
+    (tmp_path / "taken.json").write_text("{}", encoding="utf-8")
+    before = cases.read_bytes()
     done = run("eval", str(cases), *(o.replace("{here}", str(tmp_path)) for o in options))
     assert done.returncode == code
     assert message in done.stderr
     assert done.stdout == ""
+    assert cases.read_bytes() == before
 
 
 # ---- eval/accuracy.py -----------------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_TRIAL = "a" * 99 + "\n"
+_NOT_OF_FILES = ("punycode", "unicode-escape", "raw-unicode-escape")
 _LEGACY = ("cp932", "euc_jp", "euc_jis_2004")
 NAMES = {"utf-8-sig": "UTF-8(BOMつき)", "utf-8": "UTF-8", "cp932": "Shift_JIS(cp932)", "euc_jp": "EUC-JP", "euc_jis_2004": "EUC-JP"}
 _USUAL = re.compile(r"[\u3040-\u30ff\u3000-\u3002\u4e00-\u9fff]")
@@ -39,9 +41,13 @@ def known(name: str) -> str:
     aliases = {"shift_jis": "cp932", "sjis": "cp932", "shift-jis": "cp932", "utf8": "utf-8-sig", "utf-8": "utf-8-sig"}
     wanted = aliases.get(name.lower(), name)
     try:
-        return codecs.lookup(wanted).name
-    except LookupError as error:
-        raise InputError(f"文字コード「{name}」は知りません。utf-8、utf-16、cp932、euc_jp のように指定してください。") from error
+        _TRIAL.encode(wanted)  # refuses what is no text encoding (base64), and idna and undefined, which fail in other ways
+        found = codecs.lookup(wanted).name
+    except (LookupError, ValueError):
+        found = ""
+    if not found or found in _NOT_OF_FILES:
+        raise InputError(f"文字コード「{name}」は知りません。utf-8、utf-16、cp932、euc_jp のように指定してください。")
+    return found
 
 
 def survey(file: Path, *, text: bool, encoding: str | None = None) -> Bytes:
@@ -83,7 +89,7 @@ def _candidates(start: bytes, given: str | None) -> tuple[str, ...]:
     for bom, name in _BOMS:
         if start.startswith(bom):
             return (name,)
-    if b"\0" in start[:4096]:
+    if b"\0" in start[:4096] and not _is_utf8(start[:4096]):
         even, odd = start[:4096:2].count(0), start[1:4096:2].count(0)
         return ("utf-16-be", "utf-16-le") if even > odd else ("utf-16-le", "utf-16-be")
     if b"\x1b$" in start:
@@ -91,13 +97,24 @@ def _candidates(start: bytes, given: str | None) -> tuple[str, ...]:
     return ("utf-8", *_LEGACY)
 
 
+def _is_utf8(start: bytes) -> bool:
+    """Whether text with zero bytes is UTF-8 all the same. ASCII and many kana are valid in UTF-16 too: there it is what reads better."""
+    if not _decodes(codecs.getincrementaldecoder("utf-8")(), start):
+        return False
+    return not start.isascii() or _share_of_text(start, "utf-8") >= max(_share_of_text(start, name) for name in ("utf-16-le", "utf-16-be"))
+
+
+def _share_of_text(start: bytes, encoding: str) -> float:
+    text = start.decode(encoding, "replace")
+    return len(_TEXT.findall(text)) / len(text)
+
+
 def _is_binary(start: bytes) -> bool:
     """Zero bytes in what is neither UTF-8 nor marked as UTF-16 or UTF-32, and does not read as UTF-16 text of Japanese or ASCII either."""
     start = start[:4096]
     if b"\0" not in start or start.startswith(tuple(bom for bom, _ in _BOMS)) or _decodes(codecs.getincrementaldecoder("utf-8")(), start):
         return False
-    text = start.decode(_candidates(start, None)[0], "replace")
-    return len(_TEXT.findall(text)) < len(text) / 2
+    return _share_of_text(start, _candidates(start, None)[0]) < 1 / 2
 
 
 def _decodes(trial: codecs.IncrementalDecoder, block: bytes, *, final: bool = False) -> bool:

@@ -1,6 +1,6 @@
 """The work folder beside the output: finished chunks on the disk, so that a run that was killed goes on where it stopped.
 
-.OUT.kakekomi/            hidden, beside OUT, on the same disk
+.OUT.kakekomi/            hidden, beside OUT, on the same disk, for its owner alone
     manifest.json         what was asked for: input fingerprint, options, versions
     00000012.arrow        chunk 12, answered: appears under its name only when it is whole and on the disk
     output                the file that becomes OUT; `whole` beside it says that all of it is on the disk
@@ -78,7 +78,7 @@ class Journal:
         Raises InputError if it cannot be made, or if another run works there.
         """
         try:
-            self.folder.mkdir(exist_ok=True)
+            self.folder.mkdir(mode=0o700, exist_ok=True)  # it holds what people wrote
             self._take_lock()
             if fresh:
                 self._clear()

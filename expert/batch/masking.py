@@ -9,13 +9,17 @@ from collections.abc import Sequence
 
 _D = r"[0-9０-９]"
 _DASH = r"[-－‐‑‒–—―ー−.．・ 　]"
+_GAP = rf"[ 　]?{_DASH}[ 　]?"
 _OPEN, _CLOSE = r"[(（]", r"[)）]"
 _ALONE = rf"(?<!{_D})"
-_MAIL = r"[A-Za-z0-9Ａ-Ｚａ-ｚ０-９._%+＿．-]+[@＠][A-Za-z0-9Ａ-Ｚａ-ｚ０-９.．-]+[.．][A-Za-zＡ-Ｚａ-ｚ]{2,}"
+_MAIL = r"[A-Za-z0-9Ａ-Ｚａ-ｚ０-９._%+＿．-]{1,64}[@＠][A-Za-z0-9Ａ-Ｚａ-ｚ０-９.．-]{1,255}[.．][A-Za-zＡ-Ｚａ-ｚ]{2,}"
 _PHONE = (
     # with marks: 03-1234-5678, 090 1234 5678, (03)1234-5678, 0120-123-456, +81 90-1234-5678
     rf"{_ALONE}[+＋]\s?[8８][1１]{_DASH}?{_OPEN}?0?{_CLOSE}?{_D}{{1,4}}{_DASH}?{_D}{{1,4}}{_DASH}?{_D}{{3,4}}(?!{_D})",
-    rf"{_ALONE}{_OPEN}?[0０]{_D}{{1,4}}(?:{_CLOSE}|{_DASH}|{_OPEN}){_D}{{1,4}}(?:{_DASH}|{_CLOSE}){_D}{{3,4}}(?!{_D})",
+    rf"{_ALONE}{_OPEN}?[0０]{_D}{{1,4}}(?:{_CLOSE}|{_GAP}|{_OPEN}){_D}{{1,4}}(?:{_GAP}|{_CLOSE}){_D}{{3,4}}(?!{_D})",
+    # 090/1234/5678 (a date has two digits in its middle), 090 12345678
+    rf"{_ALONE}[0０]{_D}{{1,3}}[/／]{_D}{{3,4}}[/／]{_D}{{3,4}}(?!{_D})",
+    rf"{_ALONE}[0０][57-9５７-９][0０]{_GAP}{_D}{{8}}(?!{_D})",
     # without marks: mobile, IP and toll-free numbers (11 digits), land lines (10 digits)
     rf"{_ALONE}[0０][1-9１-９]{_D}{{8,9}}(?!{_D})",
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from expert.batch import masking, pool, report, sources, writers
+from expert.batch import encodings, masking, pool, report, sources, writers
 from expert.batch.journal import Journal, disk_errors
 from expert.batch.kernel import ANSWER, answer_schema, output_names, output_schema
 from expert.batch.sources import Source
@@ -76,22 +76,25 @@ def _check(request: Request) -> str:
     kind = writers.kind_of(request.output)
     if request.output_encoding and kind not in ("csv", "tsv"):
         raise InputError("--output-encoding は、出力がCSVかTSVのときに使えます。")
-    if not request.output.parent.is_dir():
-        raise InputError(f"{request.output.parent} に書けません(フォルダがありません)。書ける場所を -o で指定してください。")
     if request.workers < 1 or request.samples < 0 or request.reading.chunk_rows < 1:
         raise InputError("--workers と --chunk-rows は1以上、--samples は0以上の数にしてください。")
     if request.samples and not request.report:
         raise InputError("--samples は --report と一緒に使ってください。")
-    if any(i != STDIN and i.exists() and request.output.exists() and i.samefile(request.output) for i in request.inputs):
-        raise InputError("出力が入力と同じファイルです。-o に別の名前を指定してください。")
+    for encoding in filter(None, (request.reading.encoding, request.output_encoding)):
+        encodings.known(encoding)
+    named = [i for i in request.inputs if i != STDIN]
+    reports = [request.report] if request.report else []
+    writers.check_places([request.output, *reports], named)
+    writers.check_places(reports, sources.expand(named))  # an output in a folder of inputs is left out of them; a report is not
     return kind
 
 
 def _check_outputs(request: Request, journal: Journal) -> None:
     if request.output.exists() and not request.force:
         raise InputError(f"{request.output} はもうあります。別の名前にするか、--force をつけてください。")
-    if request.report and request.report.exists() and not (request.force or request.resume):
-        raise InputError(f"{request.report} はもうあります。別の名前にするか、--force をつけてください。")
+    if request.report and request.report.exists() and not request.force:
+        kept = "(--resume と一緒なら、途中の作業は捨てません)" if request.resume else ""
+        raise InputError(f"{request.report} はもうあります。別の名前にするか、--force をつけてください{kept}。")
     if journal.exists and not (request.resume or request.force):
         raise InputError(f"{request.output} を作る途中の作業が残っています。続きからなら --resume、初めからやり直すなら --force をつけてください。")
 
@@ -126,6 +129,8 @@ class _Run:
             with disk_errors(self._request.output):
                 files += [self._journal.keep_stdin(sys.stdin.buffer)] if path == STDIN else sources.expand([path])
         own = self._request.output.resolve()
+        if any(f.resolve() == own for f in files):
+            self._listener.note(f"{self._request.output} は出力なので、入力に数えません")
         files = [f for f in files if f.resolve() != own]
         source = sources.open_source(files, self._request.reading, columns_wanted=self._kind != "jsonl")
         return self._without_personal_ids(source) if self._request.mask else source

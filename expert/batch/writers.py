@@ -44,6 +44,23 @@ def kind_of(output: Path) -> str:
     return kind
 
 
+def check_places(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """Raises InputError where a file to be written is an input or another output, or cannot be made there: before any work, not after it."""
+    for i, output in enumerate(outputs):
+        if not output.parent.is_dir():
+            raise InputError(f"{output.parent} というフォルダがありません。先に作るか、別の場所を指定してください。")
+        if output.is_dir():
+            raise InputError(f"{output} はフォルダです。ファイルの名前を指定してください。")
+        if any(_same(output, read) for read in inputs):
+            raise InputError(f"出力 {output} が入力と同じファイルです。別の名前を指定してください。")
+        if any(_same(output, other) for other in outputs[:i]):
+            raise InputError(f"{output} に、二つの出力を書くことになります。別々の名前を指定してください。")
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
+
+
 def open_writer(kind: str, file: Path, schema: pa.Schema, encoding: str | None) -> Writer:
     """A writer of `kind` into `file` (which is replaced). `schema` is that of the batches to come."""
     if kind == "jsonl":

@@ -38,7 +38,7 @@ def batch(
     mask: Annotated[bool, typer.Option("--mask", help="電話番号、メールアドレス、カード番号、口座番号、住所を伏せて書く")] = False,
     workers: Annotated[int, typer.Option(help="使うプロセスの数")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="途中で止まったところから続ける")] = False,
-    force: Annotated[bool, typer.Option("--force", help="出力があれば書き直す。途中の作業も捨てる")] = False,
+    force: Annotated[bool, typer.Option("--force", help="出力があれば書き直す。途中の作業も捨てる(--resume と一緒なら続ける)")] = False,
     report: Annotated[Path | None, typer.Option(help="集計の図(HTML、1ファイル)の書き出し先")] = None,
     samples: Annotated[int, typer.Option(help="集計に、例をN件(文も)入れる")] = 0,
     chunk_rows: Annotated[int, typer.Option(help="一度に処理する行数", hidden=True)] = 1_000,

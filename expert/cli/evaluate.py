@@ -27,7 +27,7 @@ def evaluate(
     """ラベル付きの例で精度をはかる。文は --errors か --texts をつけたときだけ出す。"""
     from expert import comparison, corpus, evaluation, explanation, report
 
-    _check(errors, limit, [p for p in (html, json_) if p], force)
+    _check(errors, limit, [p for p in (html, json_) if p], [*_expanded(files), *([compare] if compare else [])], force)
     if texts and not html:
         raise InputError("--texts は --html と一緒に使ってください(画面に文を出すのは --errors N です)。")
     old = comparison.read(compare) if compare else []
@@ -46,15 +46,16 @@ def evaluate(
     _print(report.lines(shown, evaluation.misses(expert, examples, outcomes, errors)))
 
 
-def _check(errors: int, limit: int | None, outputs: Sequence[Path], force: bool) -> None:
+def _check(errors: int, limit: int | None, outputs: Sequence[Path], inputs: Sequence[Path], force: bool) -> None:
     """Refuse what cannot work before minutes are spent on it."""
+    from expert.batch import writers
+
     if errors < 0 or (limit is not None and limit < 1):
         raise InputError("--errors は0以上、--limit は1以上の数にしてください。")
+    writers.check_places(outputs, inputs)
     for output in outputs:
         if output.exists() and not force:
             raise InputError(f"{output} はもうあります。別の名前にするか、--force をつけてください。")
-        if not output.parent.is_dir():
-            raise InputError(f"{output.parent} というフォルダがありません。先に作るか、別の場所を指定してください。")
 
 
 def _expanded(files: Sequence[Path]) -> list[Path]:
