@@ -14,7 +14,6 @@ from expert.patterns import LazyPattern, PatternTable, Searcher, plain_groups
 from expert.schema import CueEntry, FactEntry, LexiconEntry
 
 _IMPERATIVE, _VOLITIONAL, _CONTINUATIVE = 1, 2, 5
-_OPEN, _CLOSE = '「『“"', '」』”"'
 _LEFT_REACH, _LEFT_OVER = 30, 10
 _QUOTE_REACH, _KNOWER_REACH = 120, 40
 

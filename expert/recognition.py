@@ -65,7 +65,6 @@ _UNREAL = frozenset((Modality.DEMAND, Modality.QUESTION, Modality.INTENTION, Mod
 _END = re.compile(r"[。！？!?\n\s]+\Z")
 _SENTENCES = re.compile(r"[。！？!?\n]")
 ModalityOf = Callable[[Mention, TokenizedText], Modality]
-Learnt = tuple[Sequence[float], Sequence[float]]
 Clauses = Callable[[TokenizedText, Sequence[Statement]], Sequence[tuple[int, int]]]
 """For each statement the span of the normal text that speaks most for it."""
 

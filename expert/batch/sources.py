@@ -64,10 +64,6 @@ class Source:
         """Changes whenever a byte of the input does."""
         return hashlib.sha256("".join(t.bytes.digest for t in self.tables).encode()).hexdigest()
 
-    @property
-    def has_dates(self) -> bool:
-        return any(r.date for r in self.roles)
-
     def layout(self, *, json: bool, mask: bool, keep: Sequence[str] = ()) -> Layout:
         """How the kernel has to read the chunks; `keep` names internal columns that are handed on."""
         drop = tuple(name for name in INTERNAL if name not in keep)

@@ -108,6 +108,10 @@ def _headings(first: Cells, reading: Reading) -> tuple[list[Any], list[str]]:
     return list(first), []
 
 
+_MANY_LINES = 50
+"""More lines in one cell than a person types: a quotation mark is not closed."""
+
+
 @dataclass
 class _Shape:
     """What the first pass counts."""
@@ -116,6 +120,7 @@ class _Shape:
     width: int = 0
     short: int = 0
     long: int = 0
+    swollen: int = 0
     sample: list[Cells] = field(default_factory=list)
 
     def add(self, cells: Cells, expected: int | None) -> None:
@@ -125,11 +130,16 @@ class _Shape:
         if expected:
             self.short += len(cells) < expected
             self.long += used > expected
+        self.swollen += any(isinstance(c, str) and c.count("\n") > _MANY_LINES for c in cells)
         if len(self.sample) < SAMPLE_ROWS:
             self.sample.append(cells)
 
     def notes(self, widened: bool) -> list[str]:
         notes = [f"列が足りない行が{self.short:,}行あります(足りない分は空とします)"] if self.short else []
+        if self.swollen:
+            notes.append(
+                f'一つのセルに{_MANY_LINES}行を超える文が入った行が{self.swollen:,}行あります。引用符(")が閉じていないと、後の行がみな一つになります。確かめてください'
+            )
         return notes + ([f"見出しより列の多い行が{self.long:,}行あります(はみ出した分は「列N」に入れます)"] if widened else [])
 
 
