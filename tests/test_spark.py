@@ -16,16 +16,19 @@ import pytest
 
 from expert.batch.kernel import Kernel, Layout
 from expert.batch.runner import Request, run
+from expert.batch.sources import Options
 from expert.errors import InputError
 from expert.pipeline import Expert
+from expert.spark import run as spark_run
 
 pytest.importorskip("pyspark")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not shutil.which("java") and not os.environ.get("JAVA_HOME"), reason="needs Java"),
-]
 ROWS, PARTITIONS = 100_000, 8
 TEXTS = ["3万円を振り込んでしまいました", "画面が消えません", "", "宅配のSMSのリンクを開いた", "副業の先生に銀行振込で払った", "パスワードを入れた"]
+HAS_JAVA = bool(shutil.which("java") or os.environ.get("JAVA_HOME"))
+
+
+def on_spark(test: Any) -> Any:
+    return pytest.mark.slow(pytest.mark.skipif(not HAS_JAVA, reason="needs Java")(test))
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +43,7 @@ def spark(expert: Expert) -> Iterator[Any]:
     session.stop()
 
 
+@on_spark
 def test_a_hundred_thousand_rows_get_the_answers_of_one_process(spark: Any, expert: Expert, tmp_path: Path) -> None:
     from expert.spark import answers
 
@@ -57,6 +61,7 @@ def test_a_hundred_thousand_rows_get_the_answers_of_one_process(spark: Any, expe
         assert found[name].to_pylist() == expected[name].to_pylist(), name
 
 
+@on_spark
 def test_a_missing_column_is_said(spark: Any) -> None:
     from expert.spark import answers
 
@@ -64,15 +69,13 @@ def test_a_missing_column_is_said(spark: Any) -> None:
         answers(spark.createDataFrame([("x",)], ["a"]))
 
 
+@on_spark
 @pytest.mark.parametrize("kind", ["jsonl", "parquet", "csv"])
 def test_the_command_on_spark(expert: Expert, tmp_path: Path, kind: str) -> None:
     source = tmp_path / "in.jsonl"
     source.write_text("".join(json.dumps({"id": f"k{i}", "text": t}, ensure_ascii=False) + "\n" for i, t in enumerate(TEXTS)), encoding="utf-8")
     output = tmp_path / f"out.{kind}"
-    arguments = ["batch", str(source), "-o", str(output), "--engine", "spark", "--master", "local[2]"]
-    done = subprocess.run(
-        [sys.executable, "-c", "from expert.cli import main; main()", *arguments], capture_output=True, text=True, check=False, timeout=300
-    )
+    done = _command(source, output)
     assert done.returncode == 1, done.stderr
     assert "6件: 答え5件、失敗1件" in done.stderr
     assert (output / "_SUCCESS").exists()
@@ -83,6 +86,72 @@ def test_the_command_on_spark(expert: Expert, tmp_path: Path, kind: str) -> None
         assert [a for a in lines if "error" not in a] == [a for a in single if "error" not in a]
 
 
+@on_spark
+@pytest.mark.parametrize(
+    ("name", "encoding"), [("in.csv", "cp932"), ("in.csv", "utf-8-sig"), ("in.csv", "utf-16"), ("in.jsonl", "euc_jp"), ("in.jsonl", "utf-8-sig")]
+)
+def test_any_encoding_is_read_and_mask_hides_phone_numbers(tmp_path: Path, name: str, encoding: str) -> None:
+    source, output = tmp_path / name, tmp_path / "out.csv"
+    rows = [{"電話番号": f"090-1111-{i}222", "内容": text} for i, text in enumerate(TEXTS)]
+    if name.endswith(".csv"):
+        lines = ["電話番号,内容", *(",".join(row.values()) for row in rows)]
+    else:
+        lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    source.write_text("".join(line + "\n" for line in lines), encoding=encoding)
+    done = _command(source, output, "--mask")
+    assert done.returncode == 1, done.stderr
+    written = "".join(part.read_text(encoding="utf-8") for part in output.glob("part-*"))
+    assert "***-****-****" in written
+    assert "090-1111" not in written
+    assert TEXTS[0] in written
+    if name == "in.csv":
+        assert "ID=電話番号 は伏せるので、IDは空にします" in done.stderr
+
+
+@on_spark
+def test_a_phone_number_is_no_id_under_mask(spark: Any) -> None:
+    from expert.spark import answers
+
+    frame = spark.createDataFrame([("090-1111-2222", TEXTS[0])], ["電話番号", "内容"])
+    (row,) = answers(frame, text="内容", id="電話番号", json=True, mask=True).collect()
+    assert row["電話番号"] == "***-****-****"
+    assert "090-1111-2222" not in row["answer"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"output": "in.csv", "force": True}, "出力が入力と同じファイルです"),
+        ({"output": "link.csv", "force": True}, "出力が入力と同じファイルです"),
+        ({"inputs": "out.csv/part-0.csv", "force": True}, "出力が入力と同じファイルです"),
+        ({"output_encoding": "cp932"}, "--output-encoding は使えません"),
+        ({"inputs": "none.csv"}, "none.csv がありません"),
+        ({"inputs": "none.parquet"}, "none.parquet がありません"),
+        ({"inputs": "in.xlsx"}, "in.xlsx はSparkでは読めません"),
+        ({"reading": Options(encoding="nonsense")}, "文字コード「nonsense」は知りません"),
+        ({"reading": Options(encoding="utf-32")}, "文字コード.UTF-32.はSparkでは読めません"),
+        ({"inputs": "jis.csv"}, "文字コード.ISO2022_JP_EXT.はSparkでは読めません.*--encoding"),
+    ],
+)
+def test_what_spark_cannot_do_is_said_before_it_starts(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    (tmp_path / "in.csv").write_text("内容\n画面が消えません\n", encoding="utf-8")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "in.csv")
+    (tmp_path / "jis.csv").write_text("内容\n画面が消えません\n", encoding="iso2022_jp")
+    inputs, output = (tmp_path / changes.get(name, default) for name, default in (("inputs", "in.csv"), ("output", "out.csv")))
+    others = {name: value for name, value in changes.items() if name not in ("inputs", "output")}
+    with pytest.raises(InputError, match=message):
+        spark_run(Request((inputs,), output, **others), "local[no]", print)
+    assert (tmp_path / "in.csv").is_file()
+
+
+def _command(source: Path, output: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    arguments = ["batch", str(source), "-o", str(output), "--engine", "spark", "--master", "local[2]", *options]
+    return subprocess.run(
+        [sys.executable, "-c", "from expert.cli import main; main()", *arguments], capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+@on_spark
 def test_five_thousand_rows_are_the_same_by_every_format_and_engine(spark: Any, expert: Expert, tmp_path: Path) -> None:
     from expert.spark import answers
 
