@@ -261,7 +261,7 @@ def test_ragged_rows_and_empty_rows_are_kept_and_told(tmp_path: Path, expert: Ex
 
 def test_a_quotation_mark_that_is_not_closed_is_told(tmp_path: Path, expert: Expert) -> None:
     source = tmp_path / "in.csv"
-    source.write_text("番号,内容\n1,払った\n2,\"開いた\n" + "".join(f"{i},画面が消えません\n" for i in range(3, 99)), encoding="utf-8")
+    source.write_text('番号,内容\n1,払った\n2,"開いた\n' + "".join(f"{i},画面が消えません\n" for i in range(3, 99)), encoding="utf-8")
     tally, notes = batch(expert, source, tmp_path / "out.csv")
     assert tally.rows == 2
     assert any("引用符" in note for note in notes)
