@@ -38,7 +38,7 @@ _CHARSETS = {
 def answers(df: Any, text: str = "text", *, id: str | None = None, json: bool = False, mask: bool = False) -> Any:
     """The data frame with the columns of the answers after its own; rows stay where they are.
 
-    `json` adds `answer` (contract section 4), whose id is that of the column `id`. `mask` covers personal data in what comes out;
+    `json` adds `answer` (expert/answer.schema.json), whose id is that of the column `id`. `mask` covers personal data in what comes out;
     the id is then empty where its column is one of phone numbers, addresses and the like.
     The cluster's Python needs kakekomi installed, and its model in KAKEKOMI_CACHE (else every worker process trains for some 30 seconds).
     Raises InputError if a column is missing.
