@@ -157,14 +157,11 @@ def train(counts: Counts, labels: Sequence[str], facts: Sequence[Mapping[str, st
         )
     vocabulary, matrix, idf = _weighted(counts)
     statements = _statements(facts)
-    most = len(statements) * 19 // 20  # then both processes take about equally long
-    first_facts = beside(lambda: _fit_facts(matrix, y, statements[:most], facts))
+    most = len(statements) * 3 // 4  # then both processes take about equally long
+    other = beside(lambda: (_calibration(matrix, y, writers), _fit_facts(matrix, y, statements[:most], facts)))
     weights, bias = _fit(matrix, y)
-    held_out, truth = _held_out(matrix, y, writers)
-    temperature = _fit_temperature(held_out, truth)
-    second, first = np.sort(softmax(held_out / temperature), axis=1)[:, -2:].T
     last_weights, last_bias = _fit_facts(matrix, y, statements[most:], facts)
-    first_weights, first_bias = first_facts()
+    (temperature, review_below), (first_weights, first_bias) = other()
     return Model(
         scenarios=tuple(map(str, scenarios)),
         statements=statements,
@@ -173,7 +170,7 @@ def train(counts: Counts, labels: Sequence[str], facts: Sequence[Mapping[str, st
         weights=np.hstack([weights, first_weights, last_weights]).astype(np.float32),
         bias=np.concatenate([bias, first_bias, last_bias]).astype(np.float32),
         temperature=temperature,
-        review_below=float(np.quantile(first - second, SETTINGS.review_share)),
+        review_below=review_below,
         priors=_priors(labels, facts),
         key=key,
     )
@@ -229,6 +226,14 @@ def _centred(weights: Array, bias: Array, matrix: Any) -> tuple[Array, Array]:
     return weights / spread, bias / spread
 
 
+def _calibration(matrix: Any, y: Array, writers: Sequence[str]) -> tuple[float, float]:
+    """The temperature, and the lead of the first scenario over the second that the least sure share of the examples falls short of."""
+    held_out, truth = _held_out(matrix, y, writers)
+    temperature = _fit_temperature(held_out, truth)
+    second, first = np.sort(softmax(held_out / temperature), axis=1)[:, -2:].T
+    return temperature, float(np.quantile(first - second, SETTINGS.review_share))
+
+
 def _held_out(matrix: Any, y: Array, writers: Sequence[str]) -> tuple[Array, Array]:
     """Decision values and labels of the examples of most writers, from a model that has read the others.
 
@@ -279,14 +284,15 @@ def _far(said: Array, y: Array, of_scenario: Array) -> Array:
 
 
 def _fit_temperature(decisions: Array, y: Array) -> float:
-    """The temperature with the least log loss."""
+    """The temperature with the least log loss, which is convex in its inverse."""
+    from scipy.optimize import minimize_scalar
 
-    def loss(t: float) -> float:
-        z = decisions / t
+    def loss(inverse: float) -> float:
+        z = decisions * inverse
         z = z - z.max(axis=1, keepdims=True)
         return float(np.mean(np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(y)), y]))
 
-    return min(map(float, np.geomspace(0.02, 2, 100)), key=loss)
+    return float(1 / minimize_scalar(loss, bounds=(0.5, 50), method="bounded").x)
 
 
 def _priors(labels: Sequence[str], facts: Sequence[Mapping[str, str]]) -> dict[str, dict[str, float]]:
