@@ -3,14 +3,26 @@
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from expert.errors import EvaluationError
 
-_KEYS = {"id", "text", "scenario", "accept", "facts", "unsure_facts", "second", "voice", "writer", "source"}
+_TEXT, _LIST, _MAP = (str, "文字"), (list, "[…] の並び"), (dict, "{…} の組")
+_KEYS: Mapping[str, tuple[type, str]] = {
+    "text": _TEXT,
+    "scenario": _TEXT,
+    "accept": _LIST,
+    "facts": _MAP,
+    "unsure_facts": _LIST,
+    "second": _TEXT,
+    "voice": _MAP,
+    "writer": _TEXT,
+    "source": _TEXT,
+}
+"""What a line may hold beside its id, and of what kind: for Python and in words."""
 _SHOWN_FAULTS = 20
 
 
@@ -63,9 +75,11 @@ def load(files: list[Path], scenarios: Collection[str], facts: Collection[str]) 
     for file in files:
         for number, line in _lines(file):
             try:
-                examples.append(_example(json.loads(line), scenarios, facts))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                faults.append(f"{file.name}:{number}行目: {_reason(error)}")
+                examples.append(_example(_parsed(line), scenarios, facts))
+            except KeyError as missing:
+                faults.append(f"{file.name}:{number}行目: 項目 {missing} がありません")
+            except ValueError as error:
+                faults.append(f"{file.name}:{number}行目: {error}")
     if faults:
         more = f"\n…ほか{len(faults) - _SHOWN_FAULTS}件" if len(faults) > _SHOWN_FAULTS else ""
         raise EvaluationError(f"ラベル付きの例に誤りが{len(faults)}件あります。\n" + "\n".join(faults[:_SHOWN_FAULTS]) + more)
@@ -83,28 +97,32 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
     yield from ((n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip())
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"JSONとして読めません({error.colno}文字目)。一行に一つの {{…}} を書いたJSONLにしてください"
-    if isinstance(error, KeyError):
-        return f"項目 {error} がありません"
-    return str(error)
+def _parsed(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"JSONとして読めません({error.colno}文字目)。一行に一つの {{…}} を書いたJSONLにしてください") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError("JSONとして読めません(桁の多すぎる数か、深すぎる括弧があります)") from error
 
 
 def _example(row: Any, scenarios: Collection[str], facts: Collection[str]) -> Example:
     if not isinstance(row, dict):
         raise ValueError('一行は {"id": …, "text": …, "scenario": …} の形にしてください')
-    if unknown := set(row) - _KEYS:
-        raise ValueError(f"知らない項目です: {'、'.join(sorted(unknown))}(使えるのは {'、'.join(sorted(_KEYS))})")
-    labels = [row["scenario"], *(row.get("accept") or []), *filter(None, [row.get("second")])]
-    for label in labels:
-        if label not in scenarios:
-            raise ValueError(f"場面「{label}」は使えません(使えるのは {'、'.join(scenarios)})")
+    if unknown := set(row) - {"id", *_KEYS}:
+        raise ValueError(f"知らない項目です: {'、'.join(sorted(unknown))}(使えるのは {'、'.join(sorted(['id', *_KEYS]))})")
+    for name, (kind, words) in _KEYS.items():
+        if row.get(name) is not None and not isinstance(row[name], kind):
+            raise ValueError(f"{name} は{words}にしてください")
+    _check_labels([row["scenario"], *(row.get("accept") or []), *filter(None, [row.get("second")])], scenarios)
     stated = row.get("facts") or {}
     for name, value in stated.items():
         if name not in facts or value not in ("yes", "no"):
             raise ValueError(f"事実「{name}={value}」は使えません(名前は {'、'.join(facts)}、値は yes か no)")
-    if not isinstance(row["text"], str) or not row["text"].strip():
+    for name in row.get("unsure_facts") or ():
+        if not isinstance(name, str) or name not in facts:
+            raise ValueError(f"unsure_facts の「{name}」は使えません(使えるのは {'、'.join(facts)})")
+    if not (row["text"] or "").strip():
         raise ValueError("text が空です")
     return Example(
         id=str(row["id"]),
@@ -115,6 +133,12 @@ def _example(row: Any, scenarios: Collection[str], facts: Collection[str]) -> Ex
         unsure_facts=tuple(row.get("unsure_facts") or ()),
         second=row.get("second") or "",
         voice=row.get("voice") or {},
-        writer=row.get("writer", ""),
-        source=row.get("source", ""),
+        writer=row.get("writer") or "",
+        source=row.get("source") or "",
     )
+
+
+def _check_labels(labels: Iterable[Any], scenarios: Collection[str]) -> None:
+    for label in labels:
+        if not isinstance(label, str) or label not in scenarios:
+            raise ValueError(f"場面「{label}」は使えません(使えるのは {'、'.join(scenarios)})")

@@ -2,11 +2,13 @@
 
 import csv
 import json
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import openpyxl
+import openpyxl.chart
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -404,6 +406,51 @@ def test_unusable_input_is_one_clear_sentence(tmp_path: Path, expert: Expert, co
     with pytest.raises(InputError, match=message):
         batch(expert, tmp_path / name, tmp_path / "out.csv")
     assert [f.name for f in tmp_path.iterdir()] == [name]
+
+
+def _damaged_book(file: Path) -> None:
+    """A workbook whose sheet ends in the middle of a row."""
+    whole = file.with_name("whole.xlsx")
+    book = openpyxl.Workbook()
+    for row in [HEAD, *ROWS]:
+        book.active.append(row)
+    book.save(whole)
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(file, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(name, content[: len(content) * 2 // 3] if "sheet1" in name else content)
+    whole.unlink()
+
+
+def _damaged_parquet(file: Path) -> None:
+    """The footer is whole, the rows are not."""
+    pq.write_table(pa.table({"内容": [f"{i}番目に、覚えのない請求が来ました" for i in range(5_000)]}), file, use_dictionary=False)
+    content = bytearray(file.read_bytes())
+    content[100 : len(content) // 2] = bytes(len(content) // 2 - 100)
+    file.write_bytes(content)
+
+
+DAMAGED = [("in.xlsx", _damaged_book, "行目から先を読めません"), ("in.parquet", _damaged_parquet, "Parquetとして読めません")]
+
+
+@pytest.mark.parametrize(("name", "make", "message"), DAMAGED)
+def test_a_damaged_file_is_one_clear_sentence(tmp_path: Path, expert: Expert, name: str, make: Callable[[Path], None], message: str) -> None:
+    make(tmp_path / name)
+    with pytest.raises(InputError, match=message):
+        batch(expert, tmp_path / name, tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_sheet_of_charts_is_no_table(tmp_path: Path, expert: Expert) -> None:
+    book = openpyxl.Workbook()
+    for row in [HEAD, *ROWS]:
+        book.active.append(row)
+    book.create_chartsheet("グラフ", 0).add_chart(openpyxl.chart.BarChart())
+    book.save(tmp_path / "in.xlsx")
+    tally, _ = batch(expert, tmp_path / "in.xlsx", tmp_path / "out.csv")
+    assert tally.rows == len(ROWS)
+    with pytest.raises(InputError, match="表のシート「グラフ」がありません。あるのは Sheet です"):
+        batch(expert, tmp_path / "in.xlsx", tmp_path / "out.csv", reading=Options(sheet="グラフ"), force=True)
 
 
 def test_an_empty_file_gives_an_empty_table(tmp_path: Path, expert: Expert) -> None:

@@ -115,7 +115,14 @@ BAD_LINES = [
     ('{"id": 1, "text": "", "scenario": "phishing"}', "x.jsonl:1行目: text が空です"),
     ('{"id": 1, "scenario": "phishing"}', "x.jsonl:1行目: 項目 'text' がありません"),
     ('{"id": 1, "text": "x", "scenario": "phishing", "note": 1}', "x.jsonl:1行目: 知らない項目です: note"),
-    ("{", "x.jsonl:1行目: JSONとして読めません"),
+    ('{"id": 1, "text": "x", "scenario": ["phishing"]}', "x.jsonl:1行目: scenario は文字にしてください"),
+    ('{"id": 1, "text": "x", "scenario": "phishing", "accept": "spam"}', "x.jsonl:1行目: accept は[…] の並びにしてください"),
+    ('{"id": 1, "text": "x", "scenario": "phishing", "accept": [3]}', "x.jsonl:1行目: 場面「3」は使えません"),
+    ('{"id": 1, "text": "x", "scenario": "phishing", "facts": ["paid"]}', "x.jsonl:1行目: facts は{…} の組にしてください"),
+    ('{"id": 1, "text": "x", "scenario": "phishing", "unsure_facts": ["payed"]}', "x.jsonl:1行目: unsure_facts の「payed」は使えません"),
+    ("{", "x.jsonl:1行目: JSONとして読めません(2文字目)"),
+    ('{"a":' * 99_999, "x.jsonl:1行目: JSONとして読めません(桁の多すぎる数か"),
+    ("9" * 5_000, "x.jsonl:1行目: JSONとして読めません(桁の多すぎる数か"),
     ("[]", "x.jsonl:1行目: 一行は"),
 ]
 

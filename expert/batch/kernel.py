@@ -98,11 +98,20 @@ def _treatment(field: pa.Field, layout: Layout) -> Callable[[str], str] | None:
         return None
     if masking.is_personal(field.name) and field.name not in (layout.text, *layout.texts):
         return masking.cover
-    return masking.mask if _is_text(field.type) else None
+    return masking.mask if _may_hold_text(field.type) else None
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+def _may_hold_text(kind: pa.DataType) -> bool:
+    """Everything but numbers, dates and truth values: also what is nested, or bytes."""
+    plain = (pa.types.is_primitive, pa.types.is_decimal, pa.types.is_null)  # is_primitive: numbers, truth values, dates and times
+    return not any(is_kind(kind) for is_kind in plain)
+
+
+def _text_of(value: Any) -> str:
+    """A cell as the text that is masked: nested ones as JSON."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else str(value)
 
 
 class Kernel:
@@ -179,7 +188,7 @@ class Kernel:
             return column
         if field.name == self._layout.text:
             return pa.array([row.hidden for row in rows], pa.string())
-        return pa.array([None if v is None else treat(str(v)) for v in column.to_pylist()], pa.string())
+        return pa.array([None if v is None else treat(_text_of(v)) for v in column.to_pylist()], pa.string())
 
     def _answer_columns(self, rows: Sequence["_Row"]) -> Iterable[pa.Array]:
         answers = [row.answer for row in rows]

@@ -1,12 +1,15 @@
 """One input file as a table: its columns, a sample for guessing, its rows one after the other. Each format is read as a stream, twice:
 once to learn its shape (columns, rows, what is odd about it), once to answer."""
 
+import contextlib
 import csv
 import datetime
 import itertools
 import json
 import re
 import sys
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,15 +174,25 @@ def read_xlsx(file: Path, found: Bytes, reading: Reading) -> Table:
             book = _workbook(stream, file)
             sheet = _sheet(book, reading.sheet, file)
             sheet.reset_dimensions()  # some programs write a wrong size: then rows would be lost
-            for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
-                yield number, [plain(c) for c in cells]
+            number = 0
+            try:
+                for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
+                    yield number, [plain(c) for c in cells]
+            except _DAMAGE as error:
+                raise InputError(
+                    f"{file} の{number + 1}行目から先を読めません。壊れているかもしれません。Excelで開いて、保存し直してください。"
+                ) from error
 
     table = _grid(file.name, grid, found, reading)
     with file.open("rb") as stream:
-        others = _workbook(stream, file).sheetnames
+        others = [sheet.title for sheet in _workbook(stream, file).worksheets]
     if len(others) > 1 and not reading.sheet:
         table.notes.append(f"シートが{len(others)}枚あります。「{others[0]}」だけを読みます(--sheet で選べます)")
     return table
+
+
+_DAMAGE = (zipfile.BadZipFile, zlib.error, SyntaxError, EOFError, KeyError, ValueError, TypeError, AttributeError, IndexError)
+"""What openpyxl raises in the middle of a damaged sheet (a SyntaxError is one of XML)."""
 
 
 def _workbook(stream: Any, file: Path) -> Any:
@@ -190,11 +203,12 @@ def _workbook(stream: Any, file: Path) -> Any:
 
 
 def _sheet(book: Any, name: str | None, file: Path) -> Any:
-    if name is None:
-        return book.worksheets[0]
-    if name not in book.sheetnames:
-        raise InputError(f"{file} にシート「{name}」がありません。あるのは {'、'.join(book.sheetnames)} です。")
-    return book[name]
+    sheets = {sheet.title: sheet for sheet in book.worksheets}  # charts on a sheet of their own are not among them
+    if not sheets:
+        raise InputError(f"{file} に、表のシートがありません。")
+    if name is not None and name not in sheets:
+        raise InputError(f"{file} に、表のシート「{name}」がありません。あるのは {'、'.join(sheets)} です。")
+    return book.worksheets[0] if name is None else sheets[name]
 
 
 # ---- JSONL ----------------------------------------------------------------------------------------------------------
@@ -233,10 +247,10 @@ def read_jsonl(file: Path, found: Bytes, reading: Reading) -> Table:
 def _object(line: str) -> tuple[dict[str, Any], str | None]:
     try:
         row = json.loads(line)
-    except ValueError as error:
-        return {}, f"JSONとして読めません({getattr(error, 'msg', error)})"
-    except RecursionError:
-        return {}, "JSONとして読めません(入れ子が深すぎます)"
+    except json.JSONDecodeError as error:
+        return {}, f"JSONとして読めません({error.colno}文字目)"
+    except (ValueError, RecursionError):
+        return {}, "JSONとして読めません(桁の多すぎる数か、深すぎる括弧があります)"
     return (row, None) if isinstance(row, dict) else ({}, '{"id": …, "text": …} の形にしてください')
 
 
@@ -245,15 +259,12 @@ def _object(line: str) -> tuple[dict[str, Any], str | None]:
 
 def read_parquet(file: Path, found: Bytes, batch_rows: int) -> Table:
     """A Parquet file, read by batches of its row groups; column types are kept."""
-    try:
-        with pq.ParquetFile(file) as source:
-            schema, count = source.schema_arrow, source.metadata.num_rows
-            first = next(source.iter_batches(SAMPLE_ROWS), None)
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{file} をParquetとして読めません。壊れているかもしれません。") from error
+    with _parquet(file) as source:
+        schema, count = source.schema_arrow, source.metadata.num_rows
+        first = next(source.iter_batches(SAMPLE_ROWS), None)
 
     def read() -> Iterator[Record]:
-        with pq.ParquetFile(file) as stream:
+        with _parquet(file) as stream:
             number = itertools.count(1)
             for batch in stream.iter_batches(batch_rows):
                 for cells in zip(*(c.to_pylist() for c in batch.columns), strict=True):
@@ -263,6 +274,16 @@ def read_parquet(file: Path, found: Bytes, batch_rows: int) -> Table:
     types = {name: kind for name, kind in zip(names, map(_value_type, schema.types), strict=True) if not pa.types.is_string(kind)}
     sample: list[Cells] = list(zip(*(c.to_pylist() for c in first.columns), strict=True)) if first else []
     return Table(file.name, names, read, found, count, sample, types=types)
+
+
+@contextlib.contextmanager
+def _parquet(file: Path) -> Iterator[pq.ParquetFile]:
+    """Raises InputError where the file, or a part of it that is read, is damaged."""
+    try:
+        with pq.ParquetFile(file) as source:
+            yield source
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{file} をParquetとして読めません。壊れているかもしれません。") from error
 
 
 def _value_type(kind: pa.DataType) -> pa.DataType:
