@@ -31,6 +31,7 @@ SHARES = (1 / 8, 1 / 4, 1 / 2)
 
 
 def curve(expert: Expert, train: Texts, splits: Sequence[Texts]) -> list[list[str]]:
+    """The learning curve: trained on ever larger shares of the corpus, one row a share."""
     rows = []
     for share in SHARES:
         some = part(train, share)
@@ -49,6 +50,7 @@ def _hits_at_1(split: Texts, guess: Guesses) -> str:
 
 
 def scenario_table(split: Texts, rows: Iterable[Method]) -> list[str]:
+    """A row a method: its hits on a split, with intervals."""
     head = ["", "hits@1", "hits@1 with accept", "hits@2", "macro-F1", "ECE"]
     return markdown(head, [[m.name, *(_row(split, m.guess(split)) if m.guess else ["not installed", *["–"] * 4])] for m in rows])
 
@@ -88,6 +90,7 @@ def _dangerous(name: str) -> Callable[[Evaluation], str]:
 
 
 def fact_table(results: Sequence[Evaluation]) -> list[str]:
+    """A row a fact, five columns a split."""
     head = ["fact", *(f"{r.name}: {column}" for r in results for column in ("yes cases", "precision", "recall", "F1", "false yes"))]
     return markdown(head, [[fact, *(cell for r in results for cell in _fact(r, fact))] for fact in results[0].facts])
 
@@ -98,14 +101,17 @@ def _fact(result: Evaluation, fact: str) -> list[str]:
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table, with an empty one before and after."""
     return ["", *("| " + " | ".join(row) + " |" for row in [head, ["---", *["---:"] * (len(head) - 1)], *rows]), ""]
 
 
 def interval(found: Interval) -> str:
+    """A figure with its bootstrap interval."""
     return f"{found.value:.3f} ({found.low:.3f}–{found.high:.3f})"
 
 
 def share(value: float | None) -> str:
+    """Three places; – where there was nothing to divide by."""
     return "–" if value is None else f"{value:.3f}"
 
 
@@ -119,6 +125,7 @@ def probes(file: Path) -> list[Mapping[str, str]]:
 
 
 def probe_line(expert: Expert, name: str, rows: Sequence[Mapping[str, str]]) -> str:
+    """How many one-fact probes come out right, as a sentence."""
     read_as = [{f.id: f.value for f in expert.understand(row["text"]).facts} for row in rows]
     right = [facts.get(row["fact"], "unknown") == row["value"] for row, facts in zip(rows, read_as, strict=True)]
     return f"One-fact probes in {name}: {sum(right)} of {len(right)} right, {interval(metrics.mean_interval(right))}."
@@ -155,6 +162,7 @@ def replaced(text: str, figures: Sequence[str]) -> str:
 
 
 def main() -> None:
+    """Measure, and write the tables between the markers of eval/README.md."""
     parser = argparse.ArgumentParser(description="Measure accuracy against the baselines and write the tables into eval/README.md.")
     parser.add_argument("files", nargs="*", type=Path, help="further labelled files (JSONL), or one-fact probes")
     parser.add_argument("--ginza-python", default=sys.executable, help="a Python that has ginza and ja_ginza")

@@ -37,6 +37,7 @@ class Texts:
 
     @property
     def labels(self) -> list[str]:
+        """The scenario of each text."""
         return [e.scenario for e in self.examples]
 
 
@@ -59,6 +60,7 @@ def say(text: str) -> None:
 
 
 def read(expert: Expert, name: str, examples: list[Example]) -> Texts:
+    """What the project understands of the examples of a split."""
     say(f"{name}: {len(examples)}件を読んでいます")
     return Texts(name, examples, [expert.understand(e.text) for e in examples], [expert.features(e.text) for e in examples])
 
@@ -79,6 +81,7 @@ def methods(expert: Expert, train: Texts, ginza_python: str) -> list[Method]:
 
 
 def majority(train: Texts) -> Guesses:
+    """The two commonest scenarios, whatever the text."""
     (first, _), (second, _) = Counter(train.labels).most_common(2)
     return lambda texts: [(first, second, None) for _ in texts.examples]
 
@@ -106,6 +109,7 @@ def concepts(found: Features) -> list[str]:
 
 
 def characters(texts: Texts) -> list[Features]:
+    """Runs of characters of the lengths in CHARACTERS."""
     return [["#" + n[i : i + k] for k in CHARACTERS for i in range(len(n) - k + 1)] for n in (u.text.normal for u in texts.understood)]
 
 
@@ -121,11 +125,14 @@ def train_on(train: Texts, view: View) -> Model:
 
 
 def linear(train: Texts, name: str, view: View) -> Method:
+    """The project's own kind of model over other features."""
     say(f"学習: {name}")
     return Method(name, by_model(train_on(train, view), view))
 
 
 def by_model(model: Model, view: View) -> Guesses:
+    """What a trained model says of a view of the texts."""
+
     def guess(found: Features) -> Guess:
         first, second = model.score([found])[0][:2]
         return first.scenario, second.scenario, first.value

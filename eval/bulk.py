@@ -29,6 +29,7 @@ def resident(pids: Sequence[int] = ()) -> float:
 
 
 def children() -> list[int]:
+    """Process ids of the worker processes (Linux)."""
     return [int(p) for p in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
 
 

@@ -17,6 +17,7 @@ Rows = list[tuple[str, str]]
 
 
 def seconds(work: Callable[[], object]) -> float:
+    """How long some work takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start

@@ -54,6 +54,7 @@ def left_open(expert: Expert, read: Sequence[Row], facts: int) -> Array:
 
 
 def sweep(title: str, thresholds: Sequence[float], said: Callable[[float], Array], true: Array, sure: Array) -> None:
+    """Print F1 at each threshold; `sure` masks what the two readers agree on."""
     scores = []
     for threshold in thresholds:
         found, gold = said(threshold)[sure], true[sure]
@@ -62,6 +63,7 @@ def sweep(title: str, thresholds: Sequence[float], said: Callable[[float], Array
 
 
 def main() -> None:
+    """Fit the weights of `expert.recognition` with each writer held out, and print them with their F1."""
     expert = Expert.load(on_training=lambda: say("学習: kakekomi"))
     kb, statements = expert.knowledge, expert.model.statements
     examples = corpus.load(corpus.training_files(), kb.scenarios, kb.facts)

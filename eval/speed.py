@@ -34,6 +34,7 @@ Section = Callable[[Expert, list[str], argparse.Namespace], Rows]
 
 
 def corpus_texts() -> list[str]:
+    """The training texts in an order that is the same in every run."""
     files = sorted((ROOT / "corpus" / "train").glob("*.jsonl"))
     texts = [json.loads(line)["text"] for file in files for line in file.read_text(encoding="utf-8").split("\n") if line.strip()]
     random.Random(0).shuffle(texts)
@@ -41,6 +42,7 @@ def corpus_texts() -> list[str]:
 
 
 def process_seconds(code: str, *arguments: str) -> float:
+    """How long a fresh Python takes for some code."""
     return seconds(lambda: subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True))
 
 
@@ -171,6 +173,7 @@ SECTIONS: dict[str, tuple[str, Section]] = {
 
 
 def main() -> None:
+    """Measure the sections, and write them between the markers of eval/README.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--million", action="store_true", help="also the file of a million rows")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of that file")

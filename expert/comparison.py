@@ -26,10 +26,12 @@ class Change:
 
     @property
     def fixed(self) -> bool:
+        """Wrong before, right now."""
         return self.after == self.gold
 
     @property
     def broken(self) -> bool:
+        """Right before, wrong now."""
         return self.before == self.gold
 
 

@@ -54,6 +54,7 @@ def default_directory() -> Path:
 
 
 def training_files(directory: Path | None = None) -> list[Path]:
+    """The labelled files that are trained on, by name."""
     return sorted(((directory or default_directory()) / "train").glob("*.jsonl"))
 
 

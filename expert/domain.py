@@ -29,9 +29,14 @@ class Span:
 class Morpheme(Protocol):
     """What is read of a Sudachi morpheme beside its normalized form; offsets are into the normal text."""
 
-    def begin(self) -> int: ...
-    def end(self) -> int: ...
-    def part_of_speech_id(self) -> int: ...
+    def begin(self) -> int:
+        """Offset of its first character."""
+
+    def end(self) -> int:
+        """Offset behind its last character."""
+
+    def part_of_speech_id(self) -> int:
+        """Sudachi's number of its part of speech and conjugation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +177,8 @@ class Firing:
 
 @dataclass(frozen=True, slots=True)
 class AdvisedAction:
+    """Something to do or never to do, the words that led to it, the rules that chose it, and its source."""
+
     id: str
     urgency: Urgency
     text: str
@@ -184,6 +191,8 @@ class AdvisedAction:
 
 @dataclass(frozen=True, slots=True)
 class AdvisedDesk:
+    """Whom to call, why, and the rules that chose it; at least one of `phone`, `url` and `how` is there."""
+
     id: str
     name: str
     phone: str | None
@@ -240,10 +249,12 @@ class Answer:
 
     @property
     def actions(self) -> tuple[AdvisedAction, ...]:
+        """In the order in which to act."""
         return self.decision.actions
 
     @property
     def desks(self) -> tuple[AdvisedDesk, ...]:
+        """In the order in which to call them."""
         return self.decision.desks
 
     def fact(self, fact_id: str) -> str:

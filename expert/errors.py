@@ -19,6 +19,8 @@ class KakekomiError(Exception):
 
 
 class InputError(KakekomiError):
+    """What the user gave cannot be used: a text, a file, an option."""
+
     exit_code = 2
 
 
@@ -34,8 +36,12 @@ class KnowledgeError(KakekomiError):
 
 
 class EngineError(KakekomiError):
+    """The rule engine did not take the rules or the facts."""
+
     exit_code = 4
 
 
 class EvaluationError(KakekomiError):
+    """Labelled examples that cannot be used, for training or for measuring."""
+
     exit_code = 5

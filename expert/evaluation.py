@@ -45,10 +45,12 @@ class Outcome:
 
     @property
     def hit(self) -> bool:
+        """Whether the first scenario is the label."""
         return self.predicted == self.gold
 
     @property
     def reading(self) -> metrics.Reading:
+        """Facts of the label, facts read, and those on which two readers differ."""
         return self.gold_facts, self.facts, self.unsure_facts
 
     def hit_within(self, first: int, *, accept: bool) -> bool:
@@ -68,6 +70,7 @@ class Advice:
 
     @property
     def recall(self) -> float | None:
+        """Share of the required advice that was given; None where none was required."""
         return metrics.ratio(self.given, self.required)
 
 
@@ -102,6 +105,7 @@ class Evaluation:
 
     @property
     def refused(self) -> int:
+        """Texts that `Expert.ask` did not take."""
         return sum(o.predicted == REFUSED for o in self.outcomes)
 
 

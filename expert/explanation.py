@@ -90,6 +90,7 @@ def dumps(value: object) -> str:
 
 
 def attributes_json(answer: Answer) -> dict[str, Any]:
+    """The attributes that are known, as the JSON of an answer has them."""
     a = answer.attributes
     values = {
         "amount_jpy": a.amount_jpy,

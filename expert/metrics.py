@@ -83,22 +83,27 @@ class FactScore:
 
     @property
     def precision(self) -> float | None:
+        """Of the facts read as yes, the share that is."""
         return ratio(self.true_yes, self.true_yes + self.false_yes)
 
     @property
     def recall(self) -> float | None:
+        """Of the facts that are yes, the share that was read."""
         return ratio(self.true_yes, self.true_yes + self.missed_yes)
 
     @property
     def f1(self) -> float | None:
+        """Harmonic mean of the two."""
         return ratio(2 * self.true_yes, 2 * self.true_yes + self.false_yes + self.missed_yes)
 
     @property
     def no_accuracy(self) -> float | None:
+        """Of the facts labelled no, the share read as no."""
         return ratio(self.true_no, self.labelled_no)
 
     @property
     def false_yes_rate(self) -> float | None:
+        """Of the facts that are not yes, the share read as yes."""
         return ratio(self.false_yes, self.not_yes)
 
 

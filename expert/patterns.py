@@ -123,10 +123,12 @@ class LazyPattern:
 
     @cached_property
     def compiled(self) -> re.Pattern[str]:
+        """Raises KnowledgeError, naming the pattern, if it is no regular expression."""
         return _compiled(self.pattern)
 
     @cached_property
     def match(self) -> Callable[..., re.Match[str] | None]:
+        """`re.Pattern.match` of the compiled pattern, without a look-up on the way."""
         return self.compiled.match
 
     @cached_property
@@ -172,6 +174,7 @@ class Searcher:
         return _compiled(any_of(beginnings(self._pattern.pattern)))
 
     def search(self, text: str, start: int, end: int) -> re.Match[str] | None:
+        """The first match between two places."""
         first = self._start.search(text, start, end)
         return self._pattern.guarded.search(text, first.start(), end) if first else None
 

@@ -50,6 +50,7 @@ class Understanding:
     """Some facts were given by the user: the scores do not know them."""
 
     def case(self) -> Case:
+        """What the rules see of it."""
         facts = {f.id: f.value for f in self.facts}
         a = self.attributes
         settled = self.scores[0].value >= SURE and not self.assumed
@@ -88,16 +89,19 @@ class Expert:
 
     @property
     def model(self) -> Model:
+        """The trained classifier. Raises RuntimeError where there is none yet."""
         if self._model is None:
             raise RuntimeError("Expert needs a model: use Expert.load()")
         return self._model
 
     @cached_property
     def scorer(self) -> Scorer:
+        """Scores many texts at once."""
         return Scorer(self.model)
 
     @cached_property
     def recognizer(self) -> Recognizer:
+        """Puts the facts of the rules and of the model together."""
         model = self.model
         return Recognizer(model.statements, self.assertion.fact_of, model.shares(), self._modality, model.untaught())
 
@@ -107,6 +111,7 @@ class Expert:
 
     @property
     def versions(self) -> Mapping[str, str]:
+        """What an answer was made with: of the knowledge and of the model."""
         return {"knowledge": self.knowledge.version, "model": self.model.key}
 
     def train(self, files: list[Path], key: str, on_training: Callable[[], None] | None = None) -> Model:

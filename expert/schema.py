@@ -34,6 +34,8 @@ Checked = Annotated[str, AfterValidator(_date)]
 
 
 class Source(_Strict):
+    """The page that says so, and the date it bears."""
+
     url: str = Field(min_length=1)
     page_date: str | None = None
 
@@ -48,6 +50,7 @@ class Condition:
 
     @classmethod
     def parse(cls, text: Any) -> "Condition":
+        """Raises ValueError, saying how a condition is written."""
         found = _CONDITION.match(str(text).replace(" ", ""))
         if not found:
             raise ValueError(f"条件「{text}」は「paid=yes」「scenario!=phishing」「payment_method~prepaid」の形で書いてください")
@@ -118,6 +121,8 @@ class LexiconEntry(_Strict):
 
 
 class FactEntry(_Strict):
+    """A fact in words, the question that asks for it, and the concepts by which it is found."""
+
     id: str
     title: str
     yes: str
@@ -144,6 +149,8 @@ class CueEntry(_Strict):
 
 
 class ActionEntry(_Strict):
+    """What to do or never to do, why, how urgent it is, and who says so."""
+
     id: str
     urgency: Urgency
     rank: int
@@ -156,11 +163,15 @@ class ActionEntry(_Strict):
 
 
 class Phone(_Strict):
+    """A number, and what to know before calling it."""
+
     number: str
     note: str | None = None
 
 
 class DeskEntry(_Strict):
+    """Whom one can call or write to, what for, and when it is open."""
+
     id: str
     name: str
     kind: str
@@ -185,6 +196,8 @@ class DeskEntry(_Strict):
 
 
 class PoliceDeskEntry(_Strict):
+    """The cyber desk of a prefecture's police, and the number that answers where it does not."""
+
     prefecture: str
     prefecture_name: str
     police: str
@@ -201,6 +214,8 @@ class PoliceDeskEntry(_Strict):
 
 
 class RuleExample(_Strict):
+    """Facts under which a rule has to fire, or must not."""
+
     facts: dict[str, str | list[str]]
     fires: bool
 

@@ -129,6 +129,7 @@ class Journal:
         return self.stdin
 
     def has(self, number: int) -> bool:
+        """Whether a chunk was kept, whole or not."""
         return self._file(number).exists()
 
     def put(self, number: int, chunk: bytes) -> None:

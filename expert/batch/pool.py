@@ -51,6 +51,7 @@ class Work:
         self._kernel = Kernel(expert, _handing_on(job.layout, kept if job.samples else (PLACE,)))
 
     def __call__(self, chunk: pa.RecordBatch) -> bytes:
+        """A chunk of records -> its answers and its tally, packed for the journal."""
         answered = self._kernel(chunk)
         facts = list(self._expert.knowledge.facts)
         inside = {PLACE, TEXT}

@@ -57,6 +57,7 @@ class Source:
 
     @property
     def rows(self) -> int:
+        """Records in all tables."""
         return sum(t.rows for t in self.tables)
 
     @property

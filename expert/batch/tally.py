@@ -44,13 +44,16 @@ class Tally:
         self.samples = sorted([*self.samples, *other.samples])[: self.wanted]
 
     def of(self, kind: str) -> Counter[str]:
+        """The counts of one kind (scenario, desk, month, fact …); empty where nothing was counted."""
         return self.counts.get(kind, Counter())
 
     def to_json(self) -> str:
+        """One line of JSON, for the journal."""
         return json.dumps({**vars(self), "counts": {k: dict(sorted(c.items())) for k, c in sorted(self.counts.items())}}, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Tally":
+        """The inverse of `to_json`."""
         values = json.loads(text)
         values["samples"] = [tuple(row) for row in values["samples"]]
         values["counts"] = {kind: Counter(counts) for kind, counts in values["counts"].items()}

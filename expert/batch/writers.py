@@ -32,8 +32,11 @@ class Writer(Protocol):
 
     notes: Counter[str]
 
-    def write(self, batch: pa.RecordBatch) -> None: ...
-    def close(self) -> None: ...
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add the rows of a batch; `notes` counts what had to be changed for the format."""
+
+    def close(self) -> None:
+        """All is in the file from here on. Raises OSError where it does not fit."""
 
 
 def kind_of(output: Path) -> str:
