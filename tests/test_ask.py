@@ -13,6 +13,7 @@ from expert import Expert, corpus, explanation
 from expert.domain import Answer, Score
 from expert.errors import EvaluationError, InputError
 from expert.limits import MAX_CHARACTERS
+from expert.pipeline import _revised, _two_are_close
 from expert.trigrams import trigrams
 
 from .conftest import ROOT
@@ -393,6 +394,42 @@ def test_a_sure_scenario_is_revised_only_by_what_the_user_adds(expert: Expert) -
     assert expert.ask(text).scenario == "unjust_billing"
     assert expert.understand(text).case().settled
     assert expert.ask(text, assume={"paid": "yes"}).scenario == "paid_scammer"
+
+
+TRADED = [
+    ("phishing", {"phishing": 0.6, "unjust_billing": 0.3, "out_of_scope": 0.1}),
+    ("unjust_billing", {"unjust_billing": 0.6, "phishing": 0.3, "out_of_scope": 0.1}),
+    ("ransomware", {"ransomware": 0.6, "unjust_billing": 0.3, "out_of_scope": 0.1, "phishing": 0.0}),
+]
+
+
+@pytest.mark.parametrize(("revised", "scores"), TRADED)
+def test_a_revised_scenario_trades_its_score_with_the_first(revised: str, scores: dict[str, float]) -> None:
+    given = (Score("phishing", 0.6), Score("unjust_billing", 0.3), Score("out_of_scope", 0.1))
+    assert [(s.scenario, s.value) for s in _revised(given, revised)] == list(scores.items())
+
+
+CLOSENESS = [
+    ("phishing", 0.85, "unjust_billing", 0.11, True),
+    ("phishing", 0.89, "unjust_billing", 0.09, False),
+    ("out_of_scope", 0.75, "unjust_billing", 0.21, True),
+    ("out_of_scope", 0.8, "unjust_billing", 0.19, False),
+    ("unjust_billing", 0.5, "out_of_scope", 0.45, False),
+]
+
+
+@pytest.mark.parametrize(("first", "score", "second", "other", "close"), CLOSENESS)
+def test_when_the_advice_of_two_scenarios_is_given(first: str, score: float, second: str, other: float, close: bool) -> None:
+    assert _two_are_close((Score(first, score), Score(second, other))) == close
+
+
+def test_weak_sources_are_said_to_be_weak(expert: Expert) -> None:
+    answer = expert.ask("投資の暗号資産の取引所に30万円を送金しました。出金できません。")
+    weak = [a for a in answer.actions if a.confidence == "low"]
+    page = "\n".join(text for _, text in explanation.page(answer, expert.knowledge))
+    assert weak
+    assert all(f"{a.because}(出典が弱く、確かではありません)" in page for a in weak)
+    assert page.count("(出典が弱く") == len(weak) + sum(d.confidence == "low" for d in answer.desks)
 
 
 @pytest.mark.slow

@@ -453,6 +453,17 @@ def test_a_sheet_of_charts_is_no_table(tmp_path: Path, expert: Expert) -> None:
         batch(expert, tmp_path / "in.xlsx", tmp_path / "out.csv", reading=Options(sheet="グラフ"), force=True)
 
 
+@pytest.mark.parametrize(
+    ("id", "fault"), [("1.5", "id は文字か整数にしてください"), ("[1]", "id は文字か整数"), ("true", "id は文字か整数"), ("7", None)]
+)
+def test_an_id_in_json_is_a_string_or_a_whole_number(tmp_path: Path, expert: Expert, id: str, fault: str | None) -> None:
+    (tmp_path / "in.jsonl").write_text(f'{{"id": {id}, "text": "{ROWS[0][2]}"}}\n', encoding="utf-8")
+    tally, _ = batch(expert, tmp_path / "in.jsonl", tmp_path / "out.jsonl")
+    answer = json.loads((tmp_path / "out.jsonl").read_text(encoding="utf-8"))
+    assert tally.failed == (fault is not None)
+    assert fault in answer["error"] if fault else answer["id"] == 7
+
+
 def test_an_empty_file_gives_an_empty_table(tmp_path: Path, expert: Expert) -> None:
     (tmp_path / "in.csv").write_text("番号,内容\n", encoding="utf-8")
     tally, notes = batch(expert, tmp_path / "in.csv", tmp_path / "out.csv")

@@ -11,10 +11,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from expert.batch import pool
 from expert.batch.journal import Journal
 from expert.batch.runner import Listener, Request, run
 from expert.batch.sources import Options
@@ -248,3 +250,11 @@ def test_two_workers_write_the_same_bytes(tmp_path: Path, expert: Expert) -> Non
     run(lambda: expert, Request((source,), tmp_path / "one.csv", **options))
     run(lambda: expert, Request((source,), tmp_path / "two.csv", workers=2, **options))
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+
+
+def test_a_worker_that_loads_other_rules_does_not_go_on(expert: Expert, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("threading.Thread", lambda **_: SimpleNamespace(start=lambda: None))
+    monkeypatch.setattr(Expert, "load", lambda: expert)
+    job = SimpleNamespace(versions={**pool.versions(expert), "knowledge": "other"})
+    with pytest.raises(RuntimeError, match="changed since the parent process started"):
+        pool._start(job)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ import sys
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from expert import Expert
@@ -214,6 +215,19 @@ def test_a_missing_or_damaged_cache_costs_time_and_nothing_else(
     assert json.loads(again.stdout) == json.loads(answer)
     kept = run("ask", "--json", SAMPLE, **place)
     assert (kept.stdout, kept.stderr) == (answer, "")
+
+
+def test_a_model_whose_weights_were_changed_is_not_used(tmp_path: Path, small_corpus: Path, trained: tuple[str, str]) -> None:
+    answer, name = trained
+    place = {"KAKEKOMI_CACHE": str(tmp_path), "KAKEKOMI_CORPUS": str(small_corpus)}
+    run("ask", "--json", SAMPLE, **place)
+    with np.load(tmp_path / name) as kept:
+        data = dict(kept)
+    data["weights"] = -data["weights"]
+    np.savez(tmp_path / name, **data)
+    again = run("ask", "--json", SAMPLE, **place)
+    assert "はじめての準備" in again.stderr
+    assert json.loads(again.stdout) == json.loads(answer)
 
 
 def test_only_the_models_used_last_are_kept(tmp_path: Path, small_corpus: Path, trained: tuple[str, str]) -> None:

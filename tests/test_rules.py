@@ -3,7 +3,8 @@
 import pytest
 
 from expert import checks, knowledge
-from expert.domain import Case
+from expert.decision import decide, with_second
+from expert.domain import AdvisedDesk, Case, Decision
 from expert.errors import EngineError
 from expert.inference import Engine
 from expert.schema import RuleEntry, RuleExample
@@ -55,16 +56,57 @@ def test_the_same_case_gives_the_same_firings_whatever_came_before() -> None:
     assert ENGINE.infer(case) == first
 
 
-def test_a_fault_inside_the_engine_is_raised_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_inside_a_rule_is_raised_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(KNOWLEDGE)
-    monkeypatch.setattr(engine, "_fired", None)
-    with pytest.raises((EngineError, AttributeError)):
+
+    class Broken(list[str]):
+        def append(self, _: str) -> None:
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(engine, "_fired", Broken())
+    with pytest.raises(EngineError, match="規則の実行中に誤りがありました"):
         engine.infer(Case("phishing", {}))
 
 
-def test_ordered_procedures_stay_ordered() -> None:
-    from expert.decision import decide
+def _decide(scenario: str, facts: dict[str, str], prefecture: str | None = None) -> Decision:
+    revised, firings = ENGINE.infer(Case(scenario, facts, prefecture=prefecture))
+    return decide(revised, firings, KNOWLEDGE, prefecture)
 
+
+def test_a_rule_may_make_an_action_more_urgent_but_never_allows_what_must_not_be_done() -> None:
+    urgency = {a.id: a.urgency for a in _decide("bank_codes_leaked", {}).actions}
+    assert KNOWLEDGE.actions["check_statements"].urgency == "today"
+    assert urgency["check_statements"] == "now"
+    letter = {a.id: a.urgency for a in _decide("unjust_billing", {"court_document": "yes"}).actions}
+    assert letter["do_not_use_contact_in_document"] == "never"
+
+
+def test_what_could_do_harm_is_not_taken_over_from_the_second_possibility() -> None:
+    def added(first: str, second: str, facts: dict[str, str]) -> set[str]:
+        one, two = _decide(first, facts), _decide(second, facts)
+        assert {"ignore_claim", "factory_reset", "stop_card", "close_browser"} & {a.id for a in two.actions}
+        return {a.id for a in with_second(one, two, KNOWLEDGE).actions} - {a.id for a in one.actions}
+
+    assert "ignore_claim" not in added("legal_dispute", "unjust_billing", {})
+    assert "factory_reset" not in added("malware_infected", "malware_unremovable", {})
+    entered = {"card_entered": "yes"}
+    assert "stop_card" in {a.id for a in _decide("phishing", entered).actions}
+    assert "stop_card" not in added("out_of_scope", "phishing", entered)
+
+
+def test_a_police_number_of_an_old_list_names_the_one_that_always_answers() -> None:
+    def police(prefecture: str | None) -> AdvisedDesk:
+        return next(d for d in _decide("paid_scammer", {"paid": "yes"}, prefecture).desks if d.id == "police_cyber")
+
+    old, new = KNOWLEDGE.police_desks["01"], KNOWLEDGE.police_desks["02"]
+    assert (old.confidence, new.confidence) == ("low", "medium")
+    assert police("01").phone == old.phone
+    assert "つながらないときは #9110" in (police("01").how or "")
+    assert "つながらないときは" not in (police("02").how or "")
+    assert police(None).name == KNOWLEDGE.desks["police_cyber"].name
+
+
+def test_ordered_procedures_stay_ordered() -> None:
     def order(scenario: str, wanted: list[str]) -> list[str]:
         revised, firings = ENGINE.infer(Case(scenario, {}))
         return [a.id for a in decide(revised, firings, KNOWLEDGE).actions if a.id in wanted]
