@@ -187,6 +187,8 @@ class AdvisedAction:
     source: str
     checked: str
     confidence: str
+    done: bool = False
+    """The person says to have done it: it comes last among what is as urgent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,6 +180,9 @@ def _references(entries: Mapping[str, Mapping[str, Any]], faulty: Mapping[str, s
     declared = None if faulty["rules"] else {s for rule in entries["rules"].values() for s in rule.declare}  # a refused rule may declare any
     yield from _same_concepts(entries)
     known = {name: faulty[name].union(entries[name]) for name in ("scenarios", "facts", "actions", "desks", "signs", "methods")}
+    for action in entries["actions"].values():
+        if action.done and action.done not in known["signs"]:
+            yield f"actions/{action.id}", f"done の「{action.done}」は signs にありません"
     for rule in entries["rules"].values():
         key = f"rules/{rule.id}"
         yield from ((key, f"動作「{a}」は actions にありません") for a in rule.actions if a not in known["actions"])

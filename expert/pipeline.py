@@ -203,7 +203,7 @@ class Expert:
         known = self._decisions.get(key)
         if known is None:
             scenario, firings = self.engine.infer(case)
-            known = self._remember(key, decide(scenario, firings, self.knowledge, case.prefecture))
+            known = self._remember(key, decide(scenario, firings, self.knowledge, case.prefecture, case.signs))
         return known
 
     def _decide_for_both(self, case: Case, second: str) -> Decision:

@@ -149,7 +149,7 @@ class CueEntry(_Strict):
 
 
 class ActionEntry(_Strict):
-    """What to do or never to do, why, how urgent it is, and who says so."""
+    """What to do or never to do, why, how urgent it is, and who says so; `done` names the sign that the person has done it."""
 
     id: str
     urgency: Urgency
@@ -159,6 +159,7 @@ class ActionEntry(_Strict):
     confidence: Confidence
     sources: tuple[Source, ...] = Field(min_length=1)
     checked: Checked
+    done: str | None = None
     note: str | None = None
 
 

@@ -396,6 +396,27 @@ def test_a_sure_scenario_is_revised_only_by_what_the_user_adds(expert: Expert) -
     assert expert.ask(text, assume={"paid": "yes"}).scenario == "paid_scammer"
 
 
+DONE = [
+    ("偽サイトでカード番号を入れました。カードはもう止めました。警察にも届けました。他にすることはありますか。", {"stop_card", "report_police"}),
+    ("宅配のSMSからパスワードを入れてしまい、すぐパスワードを変えました。", {"change_password"}),
+    ("警察を名乗る電話があり、怖くなって電話を切りました。", {"hang_up"}),
+    ("銀行の偽サイトに契約者番号と暗証番号を入れました。銀行には連絡しました。", {"stop_online_banking"}),
+    ("偽サイトでカード番号を入れました。カードはまだ止めていません。", set()),
+    ("偽サイトでカード番号を入れました。カードを止めたほうがいいですか。", set()),
+    ("偽サイトでカード番号を入れました。「カードを止めました」というSMSも来ました。", set()),
+]
+
+
+@pytest.mark.parametrize(("text", "done"), DONE)
+def test_what_is_said_to_be_done_comes_after_the_rest(expert: Expert, text: str, done: set[str]) -> None:
+    answer = expert.ask(text)
+    assert {a.id for a in answer.actions if a.done} & {"stop_card", "report_police", "change_password", "hang_up", "stop_online_banking"} == done
+    for urgency in ("now", "today", "soon"):
+        marks = [a.done for a in answer.actions if a.urgency == urgency]
+        assert marks == sorted(marks)
+    assert all(("もうなさった" in a.because) == a.done for a in answer.actions)
+
+
 TRADED = [
     ("phishing", {"phishing": 0.6, "unjust_billing": 0.3, "out_of_scope": 0.1}),
     ("unjust_billing", {"unjust_billing": 0.6, "phishing": 0.3, "out_of_scope": 0.1}),

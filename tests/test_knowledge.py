@@ -29,7 +29,22 @@ RULE = """rules:
       - {facts: {paid: "no"}, fires: false}
 """
 
+ACTION = """
+actions:
+  - id: t_dance
+    urgency: soon
+    rank: 9999
+    done: danced
+    text: "踊ってください。"
+    why: "理由"
+    confidence: high
+    sources:
+      - {url: "https://example.com"}
+    checked: "2026-11-24"
+"""
+
 FAULTS = [
+    ("unknown sign of an action", ACTION, "actions/t_dance: done の「danced」は signs にありません"),
     ("unknown key", RULE.replace("because:", "reason: x\n    because:"), "t.yaml:4: rules[t.one].reason: 知らない項目です"),
     ("missing key", RULE.replace('    because: "理由"\n', ""), "t.yaml:2: rules[t.one].because: 必要な項目がありません"),
     ("duplicate key", RULE.replace("confidence: high", "confidence: high\n    confidence: low"), "t.yaml:8: 「confidence」が二度書かれています"),
