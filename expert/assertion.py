@@ -31,9 +31,10 @@ class _Walk(NamedTuple):
 class AssertionAnalyzer:
     """Compiled cues. Values in, values out; safe for several threads. `fact_of` names the fact of each concept."""
 
-    def __init__(self, facts: Mapping[str, FactEntry], cues: Iterable[CueEntry]) -> None:
+    def __init__(self, facts: Mapping[str, FactEntry], cues: Iterable[CueEntry], signs: Iterable[LexiconEntry] = ()) -> None:
+        """`signs`: more concepts that can be assessed; no fact is made of them."""
         self._facts = facts
-        self._concepts = {c.id: c for f in facts.values() for c in f.concepts}
+        self._concepts = {c.id: c for c in [*signs, *(c for f in facts.values() for c in f.concepts)]}
         self.fact_of = {c.id: f.id for f in facts.values() for c in f.concepts}
         all_cues = list(cues)
         self._effects = {c.id: c.effect for c in all_cues}
@@ -53,6 +54,11 @@ class AssertionAnalyzer:
                 by_fact.setdefault(fact, []).append(self.assess(mention, text))
         resolved = (self._resolve(f, by_fact[f], text) for f in self._facts if f in by_fact)
         return tuple(fact for fact in resolved if fact)
+
+    def holds(self, mention: Mention, text: TokenizedText) -> bool:
+        """Whether a mention says what is so or was done: not denied, demanded, asked, intended, supposed or quoted."""
+        assertion = self.assess(mention, text)
+        return assertion.modality is Modality.ACTUAL and not assertion.negated
 
     def assess(self, mention: Mention, text: TokenizedText) -> Assertion:
         """Polarity and modality of one mention."""
@@ -113,9 +119,10 @@ class AssertionAnalyzer:
 
     def _resolve(self, fact_id: str, assertions: Sequence[Assertion], text: TokenizedText) -> Fact | None:
         """Several mentions: yes wins over no, or the last one holds, as the fact says; a correction always lets the last one hold."""
-        valued = [(a, v) for a in assertions if (v := self._value(a))]
-        if not valued:
+        all_valued = [(a, v) for a in assertions if (v := self._value(a))]
+        if not all_valued:
             return None
+        valued = [(a, v) for a, v in all_valued if not self._concepts[a.mention.concept].weak] or all_valued
         value, policy = valued[-1][1], None
         if any(v != value for _, v in valued):
             policy = "last_wins" if self._corrected(valued, text.normal) else self._facts[fact_id].conflict

@@ -1,7 +1,7 @@
 """Sums, ways of payment, place, device and time read from the text and the mentions."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from expert.domain import Attributes, Fact, Mention, TokenizedText
 from expert.knowledge import KnowledgeBase
@@ -20,14 +20,17 @@ _KINDS = ("methods", "signs", "devices", "elapsed", "prefectures")
 class AttributeReader:
     """Knows which concept belongs to which attribute; `read` is a pure function of its arguments."""
 
-    def __init__(self, knowledge: KnowledgeBase) -> None:
+    def __init__(self, knowledge: KnowledgeBase, holds: Callable[[Mention, TokenizedText], bool]) -> None:
+        """`holds` tells whether a mention says what was done: the signs that somebody has done something count only then."""
         self._kind = {c: kind for kind in _KINDS for c in getattr(knowledge, kind)}
+        self._deeds = {sign.id for sign in knowledge.deeds}
+        self._holds = holds
 
     def read(self, text: TokenizedText, mentions: Sequence[Mention], facts: Iterable[Fact]) -> tuple[Attributes, tuple[str, ...]]:
         """The attributes, and the signs of a situation, each in the order of the text."""
         found: dict[str, dict[str, Mention]] = {kind: {} for kind in _KINDS}
         for mention in mentions:
-            if kind := self._kind.get(mention.concept):
+            if (kind := self._kind.get(mention.concept)) and (mention.concept not in self._deeds or self._holds(mention, text)):
                 found[kind].setdefault(mention.concept, mention)
         paid = next((f for f in facts if f.id == "paid" and f.value == "yes"), None)
         attributes = Attributes(

@@ -9,14 +9,14 @@ from expert.schema import DeskEntry, PoliceDeskEntry, Source
 _FIRST_ACTION, _FIRST_DESK = "call_110", "police_110"
 
 
-_DONE = "お話では、もうなさったとのことです。まだのときは、すぐにしてください。"
+_DONE = "(お話では、もうなさったとのことです)"
 
 
 def decide(scenario: str, firings: Sequence[Firing], knowledge: KnowledgeBase, prefecture: str | None = None, signs: Sequence[str] = ()) -> Decision:
     """Collect actions and desks, each with the rules that chose it.
 
-    Order: 110 before everything, then what must never be done, then now, today, soon; inside each, what is still to be done first, by the rank of
-    the entry. What a sign says is done stays: the person may have done half of it.
+    Order: 110 before everything, then what must never be done, then now, today, soon; inside each, the rank of the entry. What a sign says is
+    done stays in its place and says so: the person may have done half of it, or in vain.
     """
     actions = [_action(a, rules, knowledge, signs) for a, rules in _chosen("action", firings)]
     desks = [_desk(knowledge.desks[d], rules, knowledge, prefecture) for d, rules in _chosen("desk", firings)]
@@ -24,8 +24,8 @@ def decide(scenario: str, firings: Sequence[Firing], knowledge: KnowledgeBase, p
 
 
 def _ordered(scenario: str, actions: list[AdvisedAction], desks: list[AdvisedDesk], trace: tuple[Firing, ...], knowledge: KnowledgeBase) -> Decision:
-    def place(action: AdvisedAction) -> tuple[bool, int, bool, int]:
-        return action.id != _FIRST_ACTION, URGENCIES.index(action.urgency), action.done, knowledge.actions[action.id].rank
+    def place(action: AdvisedAction) -> tuple[bool, int, int]:
+        return action.id != _FIRST_ACTION, URGENCIES.index(action.urgency), knowledge.actions[action.id].rank
 
     by_rank = sorted(desks, key=lambda d: (d.id != _FIRST_DESK, knowledge.desks[d.id].rank))
     return Decision(scenario, tuple(sorted(actions, key=place)), tuple(by_rank), trace)
@@ -68,7 +68,7 @@ def _action(action_id: str, rules: tuple[str, ...], knowledge: KnowledgeBase, si
         id=entry.id,
         urgency=_urgency(entry.urgency, [knowledge.rules[r].urgency for r in rules]),
         text=entry.text,
-        because=_DONE if done else entry.why,
+        because=entry.why + _DONE if done else entry.why,
         rules=rules,
         source=_source(entry.sources),
         checked=entry.checked,

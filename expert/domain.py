@@ -188,7 +188,7 @@ class AdvisedAction:
     checked: str
     confidence: str
     done: bool = False
-    """The person says to have done it: it comes last among what is as urgent."""
+    """The person says to have done it."""
 
 
 @dataclass(frozen=True, slots=True)

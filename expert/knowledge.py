@@ -64,6 +64,11 @@ class KnowledgeBase:
     """`file:line` of each entry, by `section/id`."""
 
     @cached_property
+    def deeds(self) -> tuple[LexiconEntry, ...]:
+        """Signs that the person has done what an action asks for."""
+        return tuple(self.signs[sign] for sign in dict.fromkeys(a.done for a in self.actions.values() if a.done))
+
+    @cached_property
     def revising_facts(self) -> Mapping[str, frozenset[str]]:
         """By scenario: the facts that would turn it into another one."""
         out: dict[str, set[str]] = {}

@@ -68,8 +68,8 @@ class Expert:
         for entries in (kb.signs, kb.methods, kb.devices, kb.elapsed, kb.prefectures):
             concepts += entries.values()
         self.matcher = Matcher(concepts)
-        self.assertion = AssertionAnalyzer(kb.facts, kb.cues)
-        self.attributes = AttributeReader(kb)
+        self.assertion = AssertionAnalyzer(kb.facts, kb.cues, kb.deeds)
+        self.attributes = AttributeReader(kb, self.assertion.holds)
         self.engine = Engine(kb)
         self._model = model
         self._decisions: dict[tuple[object, ...], Decision] = {}

@@ -107,6 +107,8 @@ class LexiconEntry(_Strict):
     """True where a question, fear or intention counts as well (死ぬしかないのかな is a wish to die)."""
     asked: bool = False
     """True where the words only say that the other side wanted it (暗証番号を聞かれた): the fact is spoken of, and stays open."""
+    weak: bool = False
+    """True where the words imply the fact, and count only where nothing else is said of it (残りは払っていない)."""
     negated: Literal["opposite", "unknown", "same"] = "opposite"
     examples: tuple[str, ...] = ()
 

@@ -408,13 +408,11 @@ DONE = [
 
 
 @pytest.mark.parametrize(("text", "done"), DONE)
-def test_what_is_said_to_be_done_comes_after_the_rest(expert: Expert, text: str, done: set[str]) -> None:
+def test_what_is_said_to_be_done_is_advised_and_says_so(expert: Expert, text: str, done: set[str]) -> None:
     answer = expert.ask(text)
-    assert {a.id for a in answer.actions if a.done} & {"stop_card", "report_police", "change_password", "hang_up", "stop_online_banking"} == done
-    for urgency in ("now", "today", "soon"):
-        marks = [a.done for a in answer.actions if a.urgency == urgency]
-        assert marks == sorted(marks)
-    assert all(("もうなさった" in a.because) == a.done for a in answer.actions)
+    watched = {"stop_card", "report_police", "change_password", "hang_up", "stop_online_banking"}
+    assert {a.id for a in answer.actions if a.done} & watched == done
+    assert all(a.because.endswith("(お話では、もうなさったとのことです)") == a.done for a in answer.actions)
 
 
 TRADED = [

@@ -9,17 +9,31 @@ from expert.domain import Attributes
 from expert.matcher import Matcher
 from expert.tokenizer import Tokenizer
 
+from .conftest import ROOT
+
 KNOWLEDGE = knowledge.load()
 SECTIONS = (KNOWLEDGE.signs, KNOWLEDGE.methods, KNOWLEDGE.devices, KNOWLEDGE.elapsed, KNOWLEDGE.prefectures)
 MATCHER = Matcher([*(c for f in KNOWLEDGE.facts.values() for c in f.concepts), *(c for s in SECTIONS for c in s.values())])
-TOKENIZER, READER = Tokenizer(), AttributeReader(KNOWLEDGE)
-ANALYZER = AssertionAnalyzer(KNOWLEDGE.facts, KNOWLEDGE.cues)
+TOKENIZER = Tokenizer()
+ANALYZER = AssertionAnalyzer(KNOWLEDGE.facts, KNOWLEDGE.cues, KNOWLEDGE.deeds)
+READER = AttributeReader(KNOWLEDGE, ANALYZER.holds)
+DEEDS = (ROOT / "tests" / "language" / "deeds.tsv").read_text(encoding="utf-8").splitlines()[1:]
 
 
 def read(sentence: str) -> Attributes:
     text = TOKENIZER.tokenize(sentence)
     mentions = MATCHER.match(text)
     return READER.read(text, mentions, ANALYZER.determine(mentions, text))[0]
+
+
+@pytest.mark.parametrize(
+    ("sign", "value", "sentence"),
+    [pytest.param(*line.lstrip("!").split("\t"), marks=[pytest.mark.xfail(strict=True)] if line.startswith("!") else []) for line in DEEDS],
+)
+def test_what_the_person_has_done(sign: str, value: str, sentence: str) -> None:
+    text = TOKENIZER.tokenize(sentence)
+    mentions = MATCHER.match(text)
+    assert (sign in READER.read(text, mentions, ())[1]) == (value == "done")
 
 
 @pytest.mark.parametrize(

@@ -81,11 +81,26 @@ def test_everything_written_is_masked_and_offsets_stay(tmp_path: Path, expert: E
 
 
 def test_nested_cells_and_bytes_are_masked_too(tmp_path: Path, expert: Expert) -> None:
-    cells = {"内容": [TEXT], "返信": [["090-1111-2222 から"]], "受付": [{"備考": "taro@example.com"}], "生": [b"090-3333-4444"], "件数": [3]}
+    cells = {
+        "内容": [TEXT],
+        "返信": [["090-1111-2222 から"]],
+        "受付": [{"備考": "taro@example.com"}],
+        "生": [b"090-3333-4444"],
+        "束": [[b"03-1234-5678"]],
+        "件数": [3],
+    }
+        "内容": [TEXT],
+        "返信": [["090-1111-2222 から"]],
+        "受付": [{"備考": "taro@example.com"}],
+        "生": [b"090-3333-4444"],
+        "束": [[b"03-1234-5678"]],
+        "件数": [3],
+    }
     pq.write_table(pa.table(cells), tmp_path / "in.parquet")
     run(lambda: expert, Request((tmp_path / "in.parquet",), tmp_path / "out.parquet", mask=True))
     written = pq.read_table(tmp_path / "out.parquet")
     assert written.column("返信").to_pylist() == [f'["{masking.mask("090-1111-2222")} から"]']
     assert "taro" not in str(written.to_pydict())
     assert written.column("生").to_pylist() == [masking.mask("090-3333-4444")]
+    assert written.column("束").to_pylist() == [f'["{masking.mask("03-1234-5678")}"]']
     assert written.column("件数").to_pylist() == [3]

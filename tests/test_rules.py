@@ -82,16 +82,15 @@ def test_a_rule_may_make_an_action_more_urgent_but_never_allows_what_must_not_be
 
 
 def test_what_could_do_harm_is_not_taken_over_from_the_second_possibility() -> None:
-    def added(first: str, second: str, facts: dict[str, str]) -> set[str]:
+    def taken(first: str, second: str, facts: dict[str, str], harmful: str) -> bool:
         one, two = _decide(first, facts), _decide(second, facts)
-        assert {"ignore_claim", "factory_reset", "stop_card", "close_browser"} & {a.id for a in two.actions}
-        return {a.id for a in with_second(one, two, KNOWLEDGE).actions} - {a.id for a in one.actions}
+        assert harmful in {a.id for a in two.actions} - {a.id for a in one.actions}
+        return harmful in {a.id for a in with_second(one, two, KNOWLEDGE).actions}
 
-    assert "ignore_claim" not in added("legal_dispute", "unjust_billing", {})
-    assert "factory_reset" not in added("malware_infected", "malware_unremovable", {})
-    entered = {"card_entered": "yes"}
-    assert "stop_card" in {a.id for a in _decide("phishing", entered).actions}
-    assert "stop_card" not in added("out_of_scope", "phishing", entered)
+    assert not taken("legal_dispute", "unjust_billing", {}, "ignore_claim")
+    assert not taken("malware_infected", "malware_unremovable", {}, "factory_reset")
+    assert not taken("out_of_scope", "unauthorized_transaction", {}, "stop_card")
+    assert taken("goods_not_delivered", "unauthorized_transaction", {}, "stop_card")
 
 
 def test_a_police_number_of_an_old_list_names_the_one_that_always_answers() -> None:

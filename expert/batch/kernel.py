@@ -111,7 +111,7 @@ def _text_of(value: Any) -> str:
     """A cell as the text that is masked: nested ones as JSON."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else str(value)
+    return json.dumps(value, ensure_ascii=False, default=_text_of) if isinstance(value, list | dict) else str(value)
 
 
 class Kernel:
