@@ -10,6 +10,8 @@ MOST = 5
 _TRIED = 4
 """Facts tried: each costs one or two runs of the rules; whether money is gone costs one more for each way of payment."""
 METHOD = "payment_method"
+_FIRST = "danger"
+"""Asked before anything else."""
 _WEIGHT = {"never": 3.0, "now": 4.0, "today": 2.0, "soon": 1.0}
 _DESK_WEIGHT = 1.0
 _RARE, _DECISIVE = 0.02, 0.1
@@ -28,7 +30,7 @@ def ask_back(
         if changes:
             question = Question(fact, knowledge.facts[fact].question, changes)
             ranked.append((weight * priors[fact], question))
-    ranked.sort(key=lambda row: -row[0])
+    ranked.sort(key=lambda row: (row[1].fact != _FIRST, -row[0]))
     return tuple([*_method(case, decision, knowledge, decide), *(question for _, question in ranked)][:MOST])
 
 

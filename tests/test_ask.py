@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 
 from expert import Expert, corpus, explanation
+from expert.cli.ask import _ask_back
 from expert.domain import Answer, Score
 from expert.errors import EvaluationError, InputError
 from expert.limits import MAX_CHARACTERS
@@ -413,6 +414,17 @@ def test_what_is_said_to_be_done_is_advised_and_says_so(expert: Expert, text: st
     watched = {"stop_card", "report_police", "change_password", "hang_up", "stop_online_banking"}
     assert {a.id for a in answer.actions if a.done} & watched == done
     assert all(a.because.endswith("(お話では、もうなさったとのことです)") == a.done for a in answer.actions)
+
+
+def test_danger_is_asked_first_and_ends_the_questions(expert: Expert, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "元彼にSNSで居場所を書かれ、毎日メッセージが来ます。怖いです。"
+    answer = expert.ask(text)
+    assert answer.questions[0].fact == "danger"
+    asked: list[str] = []
+    monkeypatch.setattr("builtins.input", lambda prompt: asked.append(prompt) or "はい")
+    answer = _ask_back(expert, text, {}, answer)
+    assert len(asked) == 1
+    assert answer.actions[0].id == "call_110"
 
 
 TRADED = [

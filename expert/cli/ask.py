@@ -137,6 +137,8 @@ def _ask_back(expert: Any, complaint: str, assumed: dict[str, str], answer: Answ
         if value:
             assumed = {**assumed, question.fact: value}
             answer = expert.ask(complaint, assume=assumed)
+        if answer.fact("danger") == "yes":  # nothing stands before the emergency call
+            break
     print(file=sys.stderr)
     return answer
 
