@@ -36,6 +36,7 @@ class Settings:
     min_df: int = 3
     parts: int = 3
     passes: int = 5
+    fewer_passes: int = 3
     tolerance: float = 0.1
     review_share: float = 0.1
 
@@ -159,7 +160,7 @@ def train(counts: Counts, labels: Sequence[str], facts: Sequence[Mapping[str, st
     statements = _statements(facts)
     most = len(statements) * 3 // 4  # then both processes take about equally long
     other = beside(lambda: (_calibration(matrix, y, writers), _fit_facts(matrix, y, statements[:most], facts)))
-    weights, bias = _fit(matrix, y)
+    weights, bias = _fit(matrix, y, SETTINGS.passes)
     last_weights, last_bias = _fit_facts(matrix, y, statements[most:], facts)
     (temperature, review_below), (first_weights, first_bias) = other()
     return Model(
@@ -193,7 +194,7 @@ def _weighted(counts: Counts) -> tuple[dict[str, int], Any, Array]:
     return {name: i for i, name in enumerate(names)}, matrix, transformer.idf_.astype(np.float32)
 
 
-def _fit(matrix: Any, y: Array) -> tuple[Array, Array]:
+def _fit(matrix: Any, y: Array, passes: int) -> tuple[Array, Array]:
     """Weights [features, scenarios] and bias: the mean of a linear support vector machine and multinomial Naive Bayes.
 
     Both are linear in the features, so their mean is one linear model; they err differently, so it errs less than each.
@@ -201,19 +202,19 @@ def _fit(matrix: Any, y: Array) -> tuple[Array, Array]:
     """
     from sklearn.naive_bayes import MultinomialNB
 
-    svm = _support_vectors(matrix, y, SETTINGS.c, "balanced")
+    svm = _support_vectors(matrix, y, SETTINGS.c, "balanced", passes)
     bayes = MultinomialNB(alpha=SETTINGS.alpha, fit_prior=False).fit(matrix, y)
     svm_weights, svm_bias = _centred(svm.coef_.T, svm.intercept_, matrix)
     bayes_weights, bayes_bias = _centred(bayes.feature_log_prob_.T, bayes.class_log_prior_, matrix)
     return np.ascontiguousarray(svm_weights + bayes_weights), svm_bias + bayes_bias
 
 
-def _support_vectors(matrix: Any, y: Array, c: float, class_weight: Any, weights: Array | None = None) -> Any:
+def _support_vectors(matrix: Any, y: Array, c: float, class_weight: Any, passes: int, weights: Array | None = None) -> Any:
     """A linear support vector machine; a few passes over the examples do: held out by writer, more of them gain nothing."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
 
-    model = LinearSVC(C=c, class_weight=class_weight, tol=SETTINGS.tolerance, max_iter=SETTINGS.passes, random_state=0)
+    model = LinearSVC(C=c, class_weight=class_weight, tol=SETTINGS.tolerance, max_iter=passes, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(matrix, y, sample_weight=weights)
@@ -248,7 +249,7 @@ def _held_out(matrix: Any, y: Array, writers: Sequence[str]) -> tuple[Array, Arr
         fit, hold = next(covered, None) or next(StratifiedKFold(SETTINGS.parts, shuffle=True, random_state=0).split(matrix, y))
     unread = sorted(set(range(len(np.unique(y)))).difference(y[fit]))
     fit = np.concatenate([fit, [np.flatnonzero(y == scenario)[0] for scenario in unread]]).astype(int)  # one of each scenario has to be read
-    weights, bias = _fit(matrix[fit], y[fit])
+    weights, bias = _fit(matrix[fit], y[fit], SETTINGS.fewer_passes)
     return matrix[hold] @ weights + bias, y[hold]
 
 
@@ -270,7 +271,8 @@ def _fit_facts(matrix: Any, y: Array, statements: Sequence[Statement], facts: Se
             return np.zeros(matrix.shape[1]), -1.0
         weight = (np.count_nonzero(sure & ~said) / np.count_nonzero(said)) ** SETTINGS.facts_balance
         kept = said | ~_far(said, y, of_scenario) | (np.arange(len(y)) % 2 == 0)
-        model = _support_vectors(matrix[kept], said[kept], SETTINGS.facts_c, {True: weight, False: 1.0}, sure[kept].astype(float))
+        passes = SETTINGS.passes if value == "yes" else SETTINGS.fewer_passes
+        model = _support_vectors(matrix[kept], said[kept], SETTINGS.facts_c, {True: weight, False: 1.0}, passes, sure[kept].astype(float))
         return model.coef_[0], float(model.intercept_[0])
 
     fitted = [fit(*statement) for statement in statements]  # not in threads: liblinear has one random generator for all of them

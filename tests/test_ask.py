@@ -226,7 +226,7 @@ def test_the_model_applied_here_equals_scikit_learn(expert: Expert) -> None:
     vectorizer = TfidfVectorizer(analyzer=lambda f: f, sublinear_tf=True, min_df=training.SETTINGS.min_df)
     matrix = vectorizer.fit_transform(found)
     assert model.vocabulary == vectorizer.vocabulary_
-    weights, bias = training._fit(matrix, np.unique(labels, return_inverse=True)[1])
+    weights, bias = training._fit(matrix, np.unique(labels, return_inverse=True)[1], training.SETTINGS.passes)
     expected = matrix @ weights + bias
     got = model.decisions(found)
     assert np.allclose(got, expected, atol=2e-3)
@@ -420,10 +420,9 @@ def test_danger_is_asked_first_and_ends_the_questions(expert: Expert, monkeypatc
     text = "元彼にSNSで居場所を書かれ、毎日メッセージが来ます。怖いです。"
     answer = expert.ask(text)
     assert answer.questions[0].fact == "danger"
-    asked: list[str] = []
-    monkeypatch.setattr("builtins.input", lambda prompt: asked.append(prompt) or "はい")
+    replies = iter(["はい"])  # a second question would find no reply
+    monkeypatch.setattr("builtins.input", lambda _: next(replies))
     answer = _ask_back(expert, text, {}, answer)
-    assert len(asked) == 1
     assert answer.actions[0].id == "call_110"
 
 
