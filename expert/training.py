@@ -202,19 +202,19 @@ def _fit(matrix: Any, y: Array, passes: int) -> tuple[Array, Array]:
     """
     from sklearn.naive_bayes import MultinomialNB
 
-    svm = _support_vectors(matrix, y, SETTINGS.c, "balanced", passes)
+    svm = _support_vectors(matrix, y, {"C": SETTINGS.c, "class_weight": "balanced", "max_iter": passes})
     bayes = MultinomialNB(alpha=SETTINGS.alpha, fit_prior=False).fit(matrix, y)
     svm_weights, svm_bias = _centred(svm.coef_.T, svm.intercept_, matrix)
     bayes_weights, bayes_bias = _centred(bayes.feature_log_prob_.T, bayes.class_log_prior_, matrix)
     return np.ascontiguousarray(svm_weights + bayes_weights), svm_bias + bayes_bias
 
 
-def _support_vectors(matrix: Any, y: Array, c: float, class_weight: Any, passes: int, weights: Array | None = None) -> Any:
+def _support_vectors(matrix: Any, y: Array, options: Mapping[str, Any], weights: Array | None = None) -> Any:
     """A linear support vector machine; a few passes over the examples do: held out by writer, more of them gain nothing."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
 
-    model = LinearSVC(C=c, class_weight=class_weight, tol=SETTINGS.tolerance, max_iter=passes, random_state=0)
+    model = LinearSVC(tol=SETTINGS.tolerance, random_state=0, **options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(matrix, y, sample_weight=weights)
@@ -272,7 +272,8 @@ def _fit_facts(matrix: Any, y: Array, statements: Sequence[Statement], facts: Se
         weight = (np.count_nonzero(sure & ~said) / np.count_nonzero(said)) ** SETTINGS.facts_balance
         kept = said | ~_far(said, y, of_scenario) | (np.arange(len(y)) % 2 == 0)
         passes = SETTINGS.passes if value == "yes" else SETTINGS.fewer_passes
-        model = _support_vectors(matrix[kept], said[kept], SETTINGS.facts_c, {True: weight, False: 1.0}, passes, sure[kept].astype(float))
+        options = {"C": SETTINGS.facts_c, "class_weight": {True: weight, False: 1.0}, "max_iter": passes}
+        model = _support_vectors(matrix[kept], said[kept], options, sure[kept].astype(float))
         return model.coef_[0], float(model.intercept_[0])
 
     fitted = [fit(*statement) for statement in statements]  # not in threads: liblinear has one random generator for all of them
