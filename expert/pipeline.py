@@ -19,6 +19,7 @@ from expert.inference import Engine
 from expert.knowledge import KnowledgeBase
 from expert.limits import check_text, unreadable
 from expert.matcher import Matcher
+from expert.parallel import beside
 from expert.questions import METHOD, ask_back
 from expert.recognition import Recognizer
 from expert.scoring import Scorer
@@ -122,7 +123,7 @@ class Expert:
             examples = corpus.load(files, self.knowledge.scenarios, self.knowledge.facts)
             texts = [e.text for e in examples]
             middle = max(1, len(texts) * 12 // 25)  # the process with fewer texts has more to load
-            rest = training.beside(lambda: training.count(self._countable(texts[middle:])))  # reading takes half of the time
+            rest = beside(lambda: training.count(self._countable(texts[middle:])))  # reading takes half of the time
             counts = training.joined(training.count(self._countable(texts[:middle])), rest)
             unknown = dict.fromkeys(self.knowledge.facts, "unknown")
             facts = [{**unknown, **e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]

@@ -14,6 +14,7 @@ from expert.cli.ask import _ask_back
 from expert.domain import Answer, Score
 from expert.errors import EvaluationError, InputError
 from expert.limits import MAX_CHARACTERS
+from expert.parallel import beside
 from expert.pipeline import _revised, _two_are_close
 from expert.trigrams import trigrams
 
@@ -281,8 +282,6 @@ def test_trigrams_are_found_by_their_number_whatever_collides() -> None:
 def test_work_beside_is_done_here_where_it_fails_there(capfd: pytest.CaptureFixture[str]) -> None:
     import os
 
-    from expert import training
-
     here = os.getpid()
 
     def fails_there() -> int:
@@ -293,10 +292,10 @@ def test_work_beside_is_done_here_where_it_fails_there(capfd: pytest.CaptureFixt
     def fails() -> int:
         raise EvaluationError("ここで")
 
-    assert training.beside(lambda: 2)() == 2
-    assert training.beside(fails_there)() == 1
+    assert beside(lambda: 2)() == 2
+    assert beside(fails_there)() == 1
     with pytest.raises(EvaluationError, match="ここで"):
-        training.beside(fails)()
+        beside(fails)()
     assert capfd.readouterr().err == ""
 
 
