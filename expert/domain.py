@@ -39,8 +39,7 @@ class Morpheme(Protocol):
         """Sudachi's number of its part of speech and conjugation."""
 
 
-@dataclass(frozen=True, slots=True)
-class TokenizedText:
+class TokenizedText(NamedTuple):
     """A text with its morphemes and their normalized forms, as parallel sequences (what is seldom read is read when it is asked for: speed).
 
     `normal` is the folded text (NFKC, blanks between Japanese characters dropped) that all analysis

@@ -91,27 +91,27 @@ class _Table:
     def __init__(self, keys: Array, values: Array) -> None:
         self._shift = np.uint64(64 - max(1, 2 * len(keys) - 1).bit_length())  # at most half full
         size = 1 << (64 - int(self._shift))
-        self._keys, self._values = np.full(size, _NONE, np.int64), np.full(size, _NONE, np.int64)
+        self._slots = np.full((size, 2), _NONE, np.int64)  # key and value side by side: one visit to memory for both
         at = self._place(keys)
         while len(at):
-            free = self._keys[at] == _NONE
-            self._keys[at[free]] = keys[free]
-            won = self._keys[at] == keys  # of several keys that want one place the last got it
-            self._values[at[won]] = values[won]
+            free = self._slots[at, 0] == _NONE
+            self._slots[at[free], 0] = keys[free]
+            won = self._slots[at, 0] == keys  # of several keys that want one place the last got it
+            self._slots[at[won], 1] = values[won]
             keys, values, at = keys[~won], values[~won], (at[~won] + 1) & (size - 1)
 
     def look_up(self, keys: Array) -> Array:
         """The value of each key; -1 where there is none."""
         at = self._place(keys)
-        met = self._keys[at]
-        found = np.where(met == keys, self._values[at], _NONE)
+        met, values = self._slots.take(at, 0).T
+        found = np.where(met == keys, values, _NONE)
         searching = np.flatnonzero((met != keys) & (met != _NONE))
         at = at[searching]
         while len(searching):
-            at = at + 1 & (len(self._keys) - 1)
-            met = self._keys[at]
+            at = at + 1 & (len(self._slots) - 1)
+            met, values = self._slots.take(at, 0).T
             hit = met == keys[searching]
-            found[searching[hit]] = self._values[at[hit]]
+            found[searching[hit]] = values[hit]
             on = ~hit & (met != _NONE)
             at, searching = at[on], searching[on]
         return found

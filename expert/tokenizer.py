@@ -58,7 +58,7 @@ class Tokenizer:
         return TokenizedText(text, normal, origin, lemmas, morphemes, self._form)
 
     def _normalized_forms(self, morphemes: Any) -> list[str]:
-        known = list(map(self._lemmas.get, map(Morpheme.word_id, morphemes)))
+        known: list[Any] = list(map(self._lemmas.get, map(Morpheme.word_id, morphemes)))
         return known if None not in known else [lemma or self._normalized_form(morphemes[i]) for i, lemma in enumerate(known)]
 
     def _normalized_form(self, morpheme: Morpheme) -> str:
