@@ -142,8 +142,9 @@ class Expert:
     def ask(self, text: str, *, id: str | int = "case-1", assume: Mapping[str, str] | None = None, questions: bool = True) -> Answer:
         """Answer one complaint.
 
-        `assume` sets facts (`{"paid": "yes"}`, also `payment_method`) whatever the text says; `questions=False` saves the time of working
-        out what to ask back. A text in another language is out of scope, for review. Raises InputError for an empty or overlong text.
+        `assume` sets facts (`{"paid": "yes"}`, also `payment_method`, several with commas) whatever the text says; `questions=False` saves
+        the time of working out what to ask back. A text in another language is out of scope, for review. Raises InputError for an empty or
+        overlong text.
         """
         check_text(text)
         return self.answer(_assume(self.understand(text), assume or {}, self.knowledge), id=id, questions=questions)
@@ -243,12 +244,12 @@ def collection_paused() -> Iterator[None]:
 
 
 def parse_assumption(text: str, knowledge_base: KnowledgeBase) -> tuple[str, str]:
-    """`paid=yes` -> ("paid", "yes"). Raises InputError naming what is allowed."""
+    """`paid=yes` -> ("paid", "yes"); several ways of payment stand between commas. Raises InputError naming what is allowed."""
     name, _, value = text.partition("=")
     allowed = tuple(knowledge_base.methods) if name == METHOD else ("yes", "no", "unknown")
     if name != METHOD and name not in knowledge_base.facts:
         raise InputError(f"「{name}」という事実はありません。使えるのは {'、'.join([*knowledge_base.facts, METHOD])} です。")
-    if value not in allowed:
+    if any(one not in allowed for one in (value.split(",") if name == METHOD else [value])):
         raise InputError(f"「{text}」の値は使えません。{name}={'|'.join(allowed)} の形で書いてください。")
     return name, value
 
@@ -262,7 +263,7 @@ def _assume(understood: Understanding, assume: Mapping[str, str], knowledge_base
     for given in assume.items():
         name, value = parse_assumption("=".join(given), knowledge_base)
         if name == METHOD:
-            attributes = replace(attributes, payment_method=tuple(dict.fromkeys([*attributes.payment_method, value])))
+            attributes = replace(attributes, payment_method=tuple(dict.fromkeys([*attributes.payment_method, *value.split(",")])))
         elif value == "unknown":
             facts.pop(name, None)
         else:

@@ -112,6 +112,8 @@ def test_what_if_shows_what_appears_and_what_goes() -> None:
 def test_assume_flips_a_fact() -> None:
     answer = json.loads(run("ask", "--json", "--assume", "paid=no", SAMPLE).stdout)
     assert answer["facts"]["paid"]["value"] == "no"
+    both = json.loads(run("ask", "--json", "--assume", "payment_method=credit_card", "--assume", "payment_method=prepaid", "お金を払いました").stdout)
+    assert both["attributes"]["payment_method"] == ["credit_card", "prepaid"]
 
 
 def test_the_hidden_sample_is_said() -> None:
@@ -125,6 +127,7 @@ FAULTY = [
     (("あ" * 10_001,), "", "文章が長すぎます(10,001文字)"),
     (("--assume", "nonsense", "払った"), "", "「nonsense」という事実はありません"),
     (("--assume", "paid=maybe", "払った"), "", "「paid=maybe」の値は使えません"),
+    (("--assume", "payment_method=credit_card,gold", "払った"), "", "「payment_method=credit_card,gold」の値は使えません"),
 ]
 
 

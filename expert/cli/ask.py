@@ -123,8 +123,12 @@ def _read_lines() -> str:
 
 def _assumptions(pairs: list[str] | None, expert: Any) -> dict[str, str]:
     from expert.pipeline import parse_assumption
+    from expert.questions import METHOD
 
-    return dict(parse_assumption(pair, expert.knowledge) for pair in pairs or ())
+    assumed: dict[str, str] = {}
+    for name, value in (parse_assumption(pair, expert.knowledge) for pair in pairs or ()):
+        assumed[name] = f"{assumed[name]},{value}" if name == METHOD and name in assumed else value  # one may have paid in several ways
+    return assumed
 
 
 def _ask_back(expert: Any, complaint: str, assumed: dict[str, str], answer: Answer) -> Answer:
