@@ -33,6 +33,8 @@ def _ordered(scenario: str, actions: list[AdvisedAction], desks: list[AdvisedDes
 
 _ONLY_IF_SURE = ("ignore_claim", "close_browser", "call_110", "factory_reset")
 """Right for one scenario and costly in another: never taken over from the second possibility."""
+_AGAINST = {"close_browser": "do_not_power_off"}
+"""What the first possibility asks for, and what of the second would say the opposite: restarting, and not restarting."""
 _ONLY_IF_OURS = ("stop_card",)
 """Not taken over either where the first possibility is that nothing here is ours."""
 
@@ -40,7 +42,7 @@ _ONLY_IF_OURS = ("stop_card",)
 def with_second(first: Decision, second: Decision, knowledge: KnowledgeBase) -> Decision:
     """Advice where a second scenario is not far off: that of the first, and what the second adds that can do no harm in the first."""
     had = {a.id for a in first.actions} | {d.id for d in first.desks}
-    left_out = {*_ONLY_IF_SURE, *(_ONLY_IF_OURS if first.scenario == OUT_OF_SCOPE else ())}
+    left_out = {*_ONLY_IF_SURE, *(_ONLY_IF_OURS if first.scenario == OUT_OF_SCOPE else ()), *(_AGAINST[i] for i in _AGAINST if i in had)}
     actions = [a for a in second.actions if a.id not in {*had, *left_out}]
     if not actions:
         return first

@@ -90,6 +90,8 @@ def test_what_could_do_harm_is_not_taken_over_from_the_second_possibility() -> N
     assert not taken("legal_dispute", "unjust_billing", {}, "ignore_claim")
     assert not taken("malware_infected", "malware_unremovable", {}, "factory_reset")
     assert not taken("out_of_scope", "unauthorized_transaction", {}, "stop_card")
+    assert not taken("support_scam", "malware_infected", {"malware_detected": "yes"}, "do_not_power_off")
+    assert taken("phishing", "malware_infected", {"malware_detected": "yes"}, "do_not_power_off")
     assert taken("goods_not_delivered", "unauthorized_transaction", {}, "stop_card")
 
 
