@@ -65,8 +65,8 @@ class KnowledgeBase:
 
     @cached_property
     def deeds(self) -> tuple[LexiconEntry, ...]:
-        """Signs that the person has done what an action asks for."""
-        return tuple(self.signs[sign] for sign in dict.fromkeys(a.done for a in self.actions.values() if a.done))
+        """Signs that are read like facts: a denied or intended one does not count."""
+        return tuple(sign for sign in self.signs.values() if sign.deed)
 
     @cached_property
     def revising_facts(self) -> Mapping[str, frozenset[str]]:
@@ -188,6 +188,8 @@ def _references(entries: Mapping[str, Mapping[str, Any]], faulty: Mapping[str, s
     for action in entries["actions"].values():
         if action.done and action.done not in known["signs"]:
             yield f"actions/{action.id}", f"done の「{action.done}」は signs にありません"
+        elif action.done in entries["signs"] and not entries["signs"][action.done].deed:
+            yield f"actions/{action.id}", f"done の「{action.done}」には、signs で deed: true が要ります"
     for rule in entries["rules"].values():
         key = f"rules/{rule.id}"
         yield from ((key, f"動作「{a}」は actions にありません") for a in rule.actions if a not in known["actions"])

@@ -109,6 +109,8 @@ class LexiconEntry(_Strict):
     """True where the words only say that the other side wanted it (暗証番号を聞かれた): the fact is spoken of, and stays open."""
     weak: bool = False
     """True where the words imply the fact, and count only where nothing else is said of it (残りは払っていない)."""
+    deed: bool = False
+    """True of a sign that counts only where the text says that it is so or was done: not denied, asked, intended, supposed or quoted."""
     negated: Literal["opposite", "unknown", "same"] = "opposite"
     examples: tuple[str, ...] = ()
 

@@ -45,6 +45,7 @@ actions:
 
 FAULTS = [
     ("unknown sign of an action", ACTION, "actions/t_dance: done の「danced」は signs にありません"),
+    ("sign that is no deed", ACTION.replace("danced", "net_banking"), "actions/t_dance: done の「net_banking」には、signs で deed: true が要ります"),
     ("unknown key", RULE.replace("because:", "reason: x\n    because:"), "t.yaml:4: rules[t.one].reason: 知らない項目です"),
     ("missing key", RULE.replace('    because: "理由"\n', ""), "t.yaml:2: rules[t.one].because: 必要な項目がありません"),
     ("duplicate key", RULE.replace("confidence: high", "confidence: high\n    confidence: low"), "t.yaml:8: 「confidence」が二度書かれています"),
