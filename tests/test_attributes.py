@@ -17,7 +17,7 @@ MATCHER = Matcher([*(c for f in KNOWLEDGE.facts.values() for c in f.concepts), *
 TOKENIZER = Tokenizer()
 ANALYZER = AssertionAnalyzer(KNOWLEDGE.facts, KNOWLEDGE.cues, KNOWLEDGE.deeds)
 READER = AttributeReader(KNOWLEDGE, ANALYZER.holds)
-DEEDS = (ROOT / "tests" / "language" / "deeds.tsv").read_text(encoding="utf-8").splitlines()[1:]
+SIGNS = [line for name in ("deeds", "signs") for line in (ROOT / "tests" / "language" / f"{name}.tsv").read_text(encoding="utf-8").splitlines()[1:]]
 
 
 def read(sentence: str) -> Attributes:
@@ -28,12 +28,12 @@ def read(sentence: str) -> Attributes:
 
 @pytest.mark.parametrize(
     ("sign", "value", "sentence"),
-    [pytest.param(*line.lstrip("!").split("\t"), marks=[pytest.mark.xfail(strict=True)] if line.startswith("!") else []) for line in DEEDS],
+    [pytest.param(*line.lstrip("!").split("\t"), marks=[pytest.mark.xfail(strict=True)] if line.startswith("!") else []) for line in SIGNS],
 )
-def test_what_the_person_has_done(sign: str, value: str, sentence: str) -> None:
+def test_signs(sign: str, value: str, sentence: str) -> None:
     text = TOKENIZER.tokenize(sentence)
     mentions = MATCHER.match(text)
-    assert (sign in READER.read(text, mentions, ())[1]) == (value == "done")
+    assert (sign in READER.read(text, mentions, ())[1]) == (value in ("done", "yes"))
 
 
 @pytest.mark.parametrize(
