@@ -31,7 +31,7 @@ def held_out(expert: Expert, rows: Sequence[Row], examples: Sequence[corpus.Exam
         say(f"{part}/{PARTS}")
         weights, bias = training._fit_facts(matrix[fit], labels[fit], statements, [stated[i] for i in fit])
         values[hold] = matrix[hold] @ weights + bias
-        weights, bias = training._fit(matrix[fit], labels[fit], training.SETTINGS.passes)
+        weights, bias = training._fit(matrix[fit], labels[fit])
         decisions[hold] = matrix[hold] @ weights + bias
     return values, expert.model.probabilities(decisions)
 

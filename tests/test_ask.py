@@ -227,7 +227,7 @@ def test_the_model_applied_here_equals_scikit_learn(expert: Expert) -> None:
     vectorizer = TfidfVectorizer(analyzer=lambda f: f, sublinear_tf=True, min_df=training.SETTINGS.min_df)
     matrix = vectorizer.fit_transform(found)
     assert model.vocabulary == vectorizer.vocabulary_
-    weights, bias = training._fit(matrix, np.unique(labels, return_inverse=True)[1], training.SETTINGS.passes)
+    weights, bias = training._fit(matrix, np.unique(labels, return_inverse=True)[1])
     expected = matrix @ weights + bias
     got = model.decisions(found)
     assert np.allclose(got, expected, atol=2e-3)
