@@ -30,6 +30,7 @@ class Settings:
     alpha: float = 0.01
     fewest_no: int = 150
     far: float = 0.01
+    one_of_far: int = 3
     min_df: int = 3
     parts: int = 3
     passes: int = 3
@@ -173,7 +174,7 @@ def _support_vectors(matrix: Any, y: Array, options: Mapping[str, Any], weights:
     """A linear support vector machine; a few passes over the examples do: held out by writer, more of them gain nothing.
 
     The intercept is met in every example, so that after a few passes it still goes up and down with the last of them; as a smaller
-    feature it takes smaller steps. With the usual scale, another order of the examples moved the share of a fact by a twentieth.
+    feature it takes smaller steps. With the usual scale, another order of the same examples gave other scenarios and facts.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
@@ -236,9 +237,11 @@ def _fit_facts(matrix: Any, y: Array, statements: Sequence[Statement], facts: Se
         if not said.any() or said[sure].all():
             return np.zeros(matrix.shape[1]), -1.0
         weight = (np.count_nonzero(sure & ~said) / np.count_nonzero(said)) ** SETTINGS.facts_balance
-        kept = said | ~_far(said, y, of_scenario) | (np.arange(len(y)) % 2 == 0)
+        far = ~said & _far(said, y, of_scenario)
+        kept = ~far | (np.arange(len(y)) % SETTINGS.one_of_far == 0)
+        counted = sure * np.where(far, SETTINGS.one_of_far, 1.0)
         options = {"C": SETTINGS.facts_c, "class_weight": {True: weight, False: 1.0}}
-        model = _support_vectors(matrix[kept], said[kept], options, sure[kept].astype(float))
+        model = _support_vectors(matrix[kept], said[kept], options, counted[kept])
         return model.coef_[0], float(model.intercept_[0])
 
     fitted = [fit(*statement) for statement in statements]  # not in threads: liblinear has one random generator for all of them
@@ -246,7 +249,7 @@ def _fit_facts(matrix: Any, y: Array, statements: Sequence[Statement], facts: Se
 
 
 def _far(said: Array, y: Array, of_scenario: Array) -> Array:
-    """The texts of scenarios in which hardly anybody makes a statement: half of them teach it as well, in two thirds of the time."""
+    """The texts of scenarios in which hardly anybody makes a statement: a third of them, counted threefold, teaches it nearly as well."""
     share = np.bincount(y, said) / of_scenario
     return np.asarray((share < SETTINGS.far) & (of_scenario >= _FEWEST_TO_BE_FAR))[y]
 
