@@ -108,7 +108,7 @@ def throughput(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
         (f"Sudachi alone (mode C, all fields), no morpheme read; texts of {length:.0f} characters", f"{rates[0]:,.0f} texts/s"),
         ("Sudachi alone, of each morpheme its normalized form, part of speech, begin and end read", f"{rates[1]:,.0f} texts/s"),
         ("this project's tokenizer (folding, offsets, only the fields that are read)", against(2)),
-        ("batch kernel on one core, table columns (target: at least 0.5 of Sudachi read)", against(3)),
+        ("batch kernel on one core, table columns (target: at least 0.5 of Sudachi)", against(3)),
         ("batch kernel on one core, with JSON answers", against(4)),
     ]
 

@@ -171,7 +171,8 @@ def _blocked(normal: str, start: int, end: int, guard: _Guard) -> bool:
         return False
     stop = _SENTENCE_END.search(normal, end, end + _AFTER)
     last = stop.start() if stop else min(end + _AFTER, len(normal))
-    first = max(_sentence_start(normal, start, _BEFORE), normal.rfind("」", 0, start) + 1, normal.rfind("』", 0, start) + 1)
+    first = _sentence_start(normal, start, _BEFORE)
+    first = max(first, normal.rfind("」", first, start) + 1, normal.rfind("』", first, start) + 1)
     return around.search(normal, first, last) is not None
 
 

@@ -24,6 +24,7 @@ _IN_PLACE_OR_BLANK = re.compile(r"[!-~、-〕ぁ-ゖァ-ー一-鿿！-～\n…�
 _BLANKS = re.compile(r"[ \t\u3000]+")
 _BLANK = frozenset((" ", "\n", "\t", "\u3000", ""))
 _MOST_LEMMAS = 200_000
+"""Words of which the normalized form is remembered: a bound on memory, not a setting to tune."""
 IMPERATIVE, VOLITIONAL, CONDITIONAL, TERMINAL, CONTINUATIVE, OTHER_FORM = 1, 2, 3, 4, 5, 0
 _FORMS = {
     "命令形": IMPERATIVE,
