@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from expert.domain import OUT_OF_SCOPE, URGENCIES, AdvisedAction, AdvisedDesk, Decision, Firing, Urgency
 from expert.knowledge import KnowledgeBase
-from expert.schema import DeskEntry, PoliceDeskEntry, Source
+from expert.schema import ActionEntry, DeskEntry, PoliceDeskEntry, RuleEntry, Source
 
 _FIRST_ACTION, _FIRST_DESK = "call_110", "police_110"
 
@@ -18,8 +18,9 @@ def decide(scenario: str, firings: Sequence[Firing], knowledge: KnowledgeBase, p
     Order: 110 before everything, then what must never be done, then now, today, soon; inside each, the rank of the entry. What a sign says is
     done stays in its place and says so: the person may have done half of it, or in vain.
     """
-    actions = [_action(a, rules, knowledge, signs) for a, rules in _chosen("action", firings)]
-    desks = [_desk(knowledge.desks[d], rules, knowledge, prefecture) for d, rules in _chosen("desk", firings)]
+    fired = [knowledge.rules[f.rule] for f in firings]
+    actions = [_action(knowledge.actions[a], rules, signs) for a, rules in _chosen([(r, r.actions) for r in fired])]
+    desks = [_desk(knowledge.desks[d], rules, knowledge, prefecture) for d, rules in _chosen([(r, r.desks) for r in fired])]
     return _ordered(scenario, actions, desks, tuple(firings), knowledge)
 
 
@@ -54,29 +55,32 @@ def with_second(first: Decision, second: Decision, knowledge: KnowledgeBase) -> 
     return _ordered(first.scenario, [*first.actions, *actions], [*first.desks, *desks], trace, knowledge)
 
 
-def _chosen(kind: str, firings: Iterable[Firing]) -> list[tuple[str, tuple[str, ...]]]:
-    chosen: dict[str, list[str]] = {}
-    for firing in firings:
-        for added in firing.adds:
-            if added.startswith(kind + ":"):
-                chosen.setdefault(added.split(":", 1)[1], []).append(firing.rule)
-    return [(entry, tuple(rules)) for entry, rules in chosen.items()]
+def _chosen(fired: Iterable[tuple[RuleEntry, Iterable[str]]]) -> list[tuple[str, list[RuleEntry]]]:
+    """Each entry with the rules that chose it."""
+    chosen: dict[str, list[RuleEntry]] = {}
+    for rule, entries in fired:
+        for entry in entries:
+            chosen.setdefault(entry, []).append(rule)
+    return list(chosen.items())
 
 
-def _action(action_id: str, rules: tuple[str, ...], knowledge: KnowledgeBase, signs: Sequence[str]) -> AdvisedAction:
-    entry = knowledge.actions[action_id]
+def _action(entry: ActionEntry, rules: Sequence[RuleEntry], signs: Sequence[str]) -> AdvisedAction:
     done = entry.done in signs
     return AdvisedAction(
         id=entry.id,
-        urgency=_urgency(entry.urgency, [knowledge.rules[r].urgency for r in rules]),
+        urgency=_urgency(entry.urgency, [rule.urgency for rule in rules]),
         text=entry.text,
         because=entry.why + _DONE if done else entry.why,
-        rules=rules,
+        rules=_ids(rules),
         source=_source(entry.sources),
         checked=entry.checked,
         confidence=entry.confidence,
         done=done,
     )
+
+
+def _ids(rules: Iterable[RuleEntry]) -> tuple[str, ...]:
+    return tuple([rule.id for rule in rules])
 
 
 def _urgency(own: Urgency, overrides: Iterable[Urgency | None]) -> Urgency:
@@ -86,7 +90,7 @@ def _urgency(own: Urgency, overrides: Iterable[Urgency | None]) -> Urgency:
     return min((u or own for u in overrides), key=URGENCIES.index)
 
 
-def _desk(entry: DeskEntry, rules: tuple[str, ...], knowledge: KnowledgeBase, prefecture: str | None) -> AdvisedDesk:
+def _desk(entry: DeskEntry, rules: Sequence[RuleEntry], knowledge: KnowledgeBase, prefecture: str | None) -> AdvisedDesk:
     local = knowledge.police_desks.get(prefecture or "") if entry.id == "police_cyber" else None
     if local and local.phone:
         return _local_police(entry, local, rules)
@@ -98,14 +102,14 @@ def _desk(entry: DeskEntry, rules: tuple[str, ...], knowledge: KnowledgeBase, pr
         hours=entry.hours,
         how=entry.how,
         because=entry.why,
-        rules=rules,
+        rules=_ids(rules),
         source=_source(entry.sources),
         checked=entry.checked,
         confidence=entry.confidence,
     )
 
 
-def _local_police(entry: DeskEntry, local: PoliceDeskEntry, rules: tuple[str, ...]) -> AdvisedDesk:
+def _local_police(entry: DeskEntry, local: PoliceDeskEntry, rules: Sequence[RuleEntry]) -> AdvisedDesk:
     unsure = f"番号は古い資料によります。つながらないときは {local.fallback_phone} へ。" if local.confidence == "low" else None
     return AdvisedDesk(
         id=entry.id,
@@ -115,7 +119,7 @@ def _local_police(entry: DeskEntry, local: PoliceDeskEntry, rules: tuple[str, ..
         hours=local.hours or entry.hours,
         how=unsure or entry.how,
         because=entry.why,
-        rules=rules,
+        rules=_ids(rules),
         source=_source(local.sources),
         checked=local.checked,
         confidence=local.confidence,

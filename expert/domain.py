@@ -122,8 +122,7 @@ class Evidence(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """A fact that the text states, with the words that show it; `why` names concept, cues and policy."""
 
     id: str
@@ -132,8 +131,7 @@ class Fact:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
+class Attributes(NamedTuple):
     """What else was read: sums, ways of payment, place, device, time. Empty where nothing was said."""
 
     amount_jpy: int | None = None
@@ -164,8 +162,7 @@ class Case:
         return (self.scenario, facts, self.payment_method, self.signs, self.device, self.prefecture, self.settled)
 
 
-@dataclass(frozen=True, slots=True)
-class Firing:
+class Firing(NamedTuple):
     """One rule that fired: on which conditions, and what it added (`action:…`, `desk:…`, `state:…`, `scenario:…`)."""
 
     rule: str
@@ -174,8 +171,7 @@ class Firing:
     adds: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AdvisedAction:
+class AdvisedAction(NamedTuple):
     """Something to do or never to do, the words that led to it, the rules that chose it, and its source."""
 
     id: str
@@ -190,8 +186,7 @@ class AdvisedAction:
     """The person says to have done it."""
 
 
-@dataclass(frozen=True, slots=True)
-class AdvisedDesk:
+class AdvisedDesk(NamedTuple):
     """Whom to call, why, and the rules that chose it; at least one of `phone`, `url` and `how` is there."""
 
     id: str

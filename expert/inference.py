@@ -4,11 +4,14 @@ Two rule sets: `understanding` turns candidate scenario, facts and signs into st
 scenario; `advice` turns scenario, facts, states and attributes into actions and desks. How durable_rules 2.0.28 really
 behaves shapes this module: one engine and one session id, the state deleted after every case, one batch of
 facts a stage, actions that only note that they fired, a lock, and nothing but enumerated values inside.
+
+A stage is told only what its rules for that scenario ask for, and remembers by it which of them fired: cases that differ in nothing else are one.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any, NamedTuple
 
 from expert.domain import Case, Firing
 from expert.errors import EngineError
@@ -25,6 +28,13 @@ except ImportError as error:  # the C extension was not built, or was built for 
 _SID = "case"
 _OPENING = "opening"
 _LOWEST = 100_000
+_STAGES = {"understanding": "candidate", "advice": "scenario"}
+"""The rule sets, and the key by which each is told the scenario."""
+_NO_SCENARIO = ""
+_REMEMBERED = 20_000
+"""Outcomes: a bound on memory (some 10 MB), not a setting to tune."""
+
+_Fact = tuple[str, str]
 
 
 class _Host(durable_engine.Host):  # type: ignore[misc]
@@ -38,6 +48,13 @@ UNKNOWN = ("unknown",)
 """`payment_method~unknown`: no way of payment is told."""
 
 
+class _Outcome(NamedTuple):
+    """Of one stage: the rules that fired, in order, and the states that they declared."""
+
+    rules: tuple[RuleEntry, ...]
+    states: tuple[_Fact, ...]
+
+
 class Engine:
     """Holds the compiled rules. `infer` is safe to call from several threads (one at a time inside)."""
 
@@ -47,65 +64,71 @@ class Engine:
         self._fired: list[str] = []
         self._declared: set[str] = set()
         self._host = _Host()
-        self._negated = {stage: self._negated_facts(stage) for stage in ("understanding", "advice")}
-        self._host.set_rulesets({stage: self._ruleset(stage) for stage in ("understanding", "advice")})
+        self._host.set_rulesets({stage: self._ruleset(stage) for stage in _STAGES})
+        self._asked = cache(self._asked_of)
+        self._adds = {rule.id: _adds(rule) for rule in knowledge.rules.values()}
+        self._outcomes: dict[tuple[object, ...], _Outcome] = {}
 
     def infer(self, case: Case) -> tuple[str, tuple[Firing, ...]]:
         """The scenario after revision (where it is settled only by rules that say so), and every rule that fired, in order.
 
         Raises EngineError if the engine reports a fault of its own.
         """
-        with self._lock:
-            known = self._known(case)
-            early = self._run("understanding", [("candidate", case.scenario), *known, *self._unknown("understanding", case)])
-            revised = [rule for rule in early if rule.revise and (rule.even_if_sure or not case.settled)][:1]
-            scenario = (revised[0].revise if revised else None) or case.scenario
-            states = [("state", s) for s in sorted(self._declared)]
-            late = self._run("advice", [("scenario", scenario), *known, *self._unknown("advice", case), *states])
-            kept = [rule for rule in early if not rule.revise or rule in revised]
-            described = _describe(case, scenario, states)
-            return scenario, tuple(_firing(rule, described) for rule in [*kept, *late])
+        known = _known(case)
+        early = self._outcome("understanding", case.scenario, known)
+        revised = [rule for rule in early.rules if rule.revise and (rule.even_if_sure or not case.settled)][:1]
+        scenario = (revised[0].revise if revised else None) or case.scenario
+        late = self._outcome("advice", scenario, [*known, *early.states])
+        kept = [rule for rule in early.rules if not rule.revise or rule in revised]
+        described = _describe(case, scenario, early.states)
+        return scenario, tuple([Firing(rule.id, rule.because, _on(rule, described), self._adds[rule.id]) for rule in [*kept, *late.rules]])
 
     def fires(self, rule: RuleEntry, case: Case, states: tuple[str, ...] = ()) -> bool:
         """Whether one rule fires on a case whose scenario and states are taken as given (no revision): for `examples:`."""
-        with self._lock:
-            known = self._known(case)
-            given = [("state", s) for s in states]
-            if rule.stage == "understanding":
-                return rule in self._run("understanding", [("candidate", case.scenario), *known, *self._unknown("understanding", case), *given])
-            self._run("understanding", known)
-            derived = [("state", s) for s in sorted(self._declared)]
-            return rule in self._run("advice", [("scenario", case.scenario), *known, *self._unknown("advice", case), *derived, *given])
+        known, given = _known(case), [("state", s) for s in states]
+        if rule.stage == "understanding":
+            return rule in self._outcome(rule.stage, case.scenario, [*known, *given]).rules
+        early = self._outcome("understanding", _NO_SCENARIO, known)
+        return rule in self._outcome(rule.stage, case.scenario, [*known, *early.states, *given]).rules
 
-    def _known(self, case: Case) -> list[tuple[str, str]]:
-        attributes = [("device", case.device), ("prefecture", case.prefecture)]
-        return [
-            *case.facts.items(),
-            *(("payment_method", m) for m in case.payment_method or UNKNOWN),
-            *(("sign", s) for s in case.signs),
-            *((k, v) for k, v in attributes if v),
-        ]
+    def _outcome(self, stage: str, scenario: str, known: Iterable[_Fact]) -> _Outcome:
+        told, negated = self._asked(stage, scenario)
+        asked = {fact for fact in known if fact in told or fact[0] in negated}
+        # `court_document!=yes` must hold of a case that says nothing of it: stated to be unknown, so that no rule needs `none(...)`
+        asked.update([(key, "unknown") for key in negated.difference([key for key, _ in asked])])
+        signature = (stage, scenario, frozenset(asked))
+        outcome = self._outcomes.get(signature)
+        if outcome is None:
+            with self._lock:
+                outcome = self._run(stage, [(_STAGES[stage], scenario), *sorted(asked)])
+                if len(self._outcomes) >= _REMEMBERED:
+                    self._outcomes.clear()
+                self._outcomes[signature] = outcome
+        return outcome
 
-    def _negated_facts(self, stage: str) -> tuple[str, ...]:
-        keys = {c.key for r in self._rules.values() if r.stage == stage for c in r.when if c.operator == "!="}
-        return tuple(sorted(keys - {"scenario"}))
+    def _asked_of(self, stage: str, scenario: str) -> tuple[frozenset[_Fact], frozenset[str]]:
+        """What the rules of a stage that can fire in a scenario ask for: facts, and the keys of which some value is denied (`!=`)."""
+        told, negated = set[_Fact](), set[str]()
+        for rule in self._rules.values():
+            if rule.stage == stage and _may_fire(rule, _STAGES[stage], scenario):
+                for condition in rule.when:
+                    if condition.operator == "!=":
+                        negated.add(condition.key)
+                    else:
+                        told.update([(condition.key, value) for value in condition.values])
+        return frozenset(told), frozenset(negated - {"scenario"})
 
-    def _unknown(self, stage: str, case: Case) -> list[tuple[str, str]]:
-        """`court_document!=yes` must hold of a case that says nothing of it: such facts are stated to be unknown, so no rule needs `none(...)`."""
-        return [(k, "unknown") for k in self._negated[stage] if k not in case.facts]
-
-    def _run(self, stage: str, facts: list[tuple[str, str]]) -> list[RuleEntry]:
+    def _run(self, stage: str, facts: list[_Fact]) -> _Outcome:
         self._fired.clear()
-        if stage == "understanding":
-            self._declared.clear()
+        self._declared.clear()
         try:
-            self._host.assert_facts(stage, [{"sid": _SID, "k": k, "v": v} for k, v in dict.fromkeys([(_OPENING, "case"), *facts])])
+            self._host.assert_facts(stage, [{"sid": _SID, "k": k, "v": v} for k, v in [(_OPENING, "case"), *facts]])
             state = self._host.get_state(stage, _SID)
         finally:
             self._host.delete_state(stage, _SID)
         if "exception" in state:
             raise EngineError(f"規則の実行中に誤りがありました: {state['exception']}")
-        return [self._rules[rule] for rule in dict.fromkeys(self._fired)]
+        return _Outcome(tuple(self._rules[rule] for rule in dict.fromkeys(self._fired)), tuple(("state", s) for s in sorted(self._declared)))
 
     def _ruleset(self, stage: str) -> dict[str, Any]:
         rules = [rule for rule in self._rules.values() if rule.stage == stage]
@@ -135,6 +158,20 @@ class Engine:
         return run
 
 
+def _known(case: Case) -> list[_Fact]:
+    attributes = [("device", case.device), ("prefecture", case.prefecture)]
+    return [
+        *case.facts.items(),
+        *(("payment_method", m) for m in case.payment_method or UNKNOWN),
+        *(("sign", s) for s in case.signs),
+        *((k, v) for k, v in attributes if v),
+    ]
+
+
+def _may_fire(rule: RuleEntry, key: str, scenario: str) -> bool:
+    return all((scenario in c.values) == (c.operator != "!=") for c in rule.when if c.key == key)
+
+
 def _nothing(_closure: Any) -> None:
     pass
 
@@ -146,7 +183,7 @@ def _pattern(condition: Condition) -> dict[str, Any]:
     return {"$and": [{"k": condition.key}, value]}
 
 
-def _describe(case: Case, scenario: str, states: list[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:
+def _describe(case: Case, scenario: str, states: Iterable[_Fact]) -> Mapping[str, tuple[str, ...]]:
     """Condition key -> the values that a firing can rest on."""
     return {
         "candidate": (case.scenario,),
@@ -160,23 +197,20 @@ def _describe(case: Case, scenario: str, states: list[tuple[str, str]]) -> Mappi
     }
 
 
-_PREFIX = {"candidate": "scenario", "scenario": "scenario", "state": "state", "sign": "sign"}
+_PREFIX = {"candidate": "scenario:", "scenario": "scenario:", "state": "state:", "sign": "sign:"}
 _ATTRIBUTES = ("payment_method", "device", "prefecture")
 
 
-def _firing(rule: RuleEntry, described: Mapping[str, tuple[str, ...]]) -> Firing:
-    on = tuple(text for c in rule.when for text in _ground(c, described))
+def _adds(rule: RuleEntry) -> tuple[str, ...]:
     adds = [f"action:{a}" for a in rule.actions] + [f"desk:{d}" for d in rule.desks]
-    adds += [f"state:{s}" for s in rule.declare] + ([f"scenario:{rule.revise}"] if rule.revise else [])
-    return Firing(rule.id, rule.because, on, tuple(adds))
+    return (*adds, *(f"state:{s}" for s in rule.declare), *([f"scenario:{rule.revise}"] if rule.revise else []))
 
 
-def _ground(condition: Condition, described: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    values = described.get(condition.key, ("unknown",))
-    if condition.operator != "!=":
-        values = tuple(v for v in values if v in condition.values)
-    for value in values:
-        if prefix := _PREFIX.get(condition.key):
-            yield f"{prefix}:{value}"
-        else:
-            yield f"{'attribute' if condition.key in _ATTRIBUTES else 'fact'}:{condition.key}={value}"
+def _on(rule: RuleEntry, described: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """What a rule rests on in a case: the values that meet its conditions."""
+    out = []
+    for condition in rule.when:
+        values = described.get(condition.key, UNKNOWN)
+        prefix = _PREFIX.get(condition.key) or f"{'attribute' if condition.key in _ATTRIBUTES else 'fact'}:{condition.key}="
+        out += [prefix + v for v in values if condition.operator == "!=" or v in condition.values]
+    return tuple(out)

@@ -263,7 +263,7 @@ def _assume(understood: Understanding, assume: Mapping[str, str], knowledge_base
     for given in assume.items():
         name, value = parse_assumption("=".join(given), knowledge_base)
         if name == METHOD:
-            attributes = replace(attributes, payment_method=tuple(dict.fromkeys([*attributes.payment_method, *value.split(",")])))
+            attributes = attributes._replace(payment_method=tuple(dict.fromkeys([*attributes.payment_method, *value.split(",")])))
         elif value == "unknown":
             facts.pop(name, None)
         else:

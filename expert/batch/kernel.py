@@ -252,9 +252,9 @@ def _column(answers: Sequence[Answer | None], value: Callable[[Answer], Any], ki
 def _masked(answer: Answer, hidden: str) -> Answer:
     """Evidence is cut anew out of the masked text, which is as long as the text was: offsets stay right."""
     elapsed = answer.attributes.elapsed
-    attributes = replace(answer.attributes, elapsed=masking.mask(elapsed)) if elapsed else answer.attributes
+    attributes = answer.attributes._replace(elapsed=masking.mask(elapsed)) if elapsed else answer.attributes
     return replace(answer, facts=tuple(_masked_fact(f, hidden) for f in answer.facts), attributes=attributes)
 
 
 def _masked_fact(fact: Fact, hidden: str) -> Fact:
-    return replace(fact, evidence=tuple(e._replace(text=hidden[e.start : e.end]) for e in fact.evidence))
+    return fact._replace(evidence=tuple(e._replace(text=hidden[e.start : e.end]) for e in fact.evidence))
