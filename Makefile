@@ -8,7 +8,7 @@ SAMPLE := アダルトサイトで登録完了と出て、3万円振り込んで
 export CPPFLAGS := -DPyEval_CallObject=PyObject_CallObject $(CPPFLAGS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help ask test slow check format bench eval wheel clean
+.PHONY: help ask test slow check format bench eval wheel compiled clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -36,14 +36,20 @@ format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## measure speed and memory (eval/speed.py)
-	$(BIN)/python eval/speed.py
+bench: compiled ## measure speed and memory of the compiled wheel (eval/speed.py)
+	rm -rf build/bench
+	$(BIN)/python -m pip install --quiet --no-deps --no-index --target build/bench dist/compiled/*.whl
+	PYTHONPATH=build/bench:. $(BIN)/python eval/speed.py $(BENCH)
 
 eval: $(STAMP) ## measure accuracy against the baselines and write the table in eval/README.md
 	$(BIN)/python eval/accuracy.py
 
 wheel: $(STAMP) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation
+
+compiled: $(STAMP) ## build a wheel with its busiest modules compiled into dist/compiled/ (for this Python and system)
+	rm -rf dist/compiled
+	CPPFLAGS= HATCH_BUILD_HOOK_ENABLE_MYPYC=true $(BIN)/python -m build --no-isolation --outdir dist/compiled >/dev/null
 
 clean: ## remove the virtual environment and what was built
 	rm -rf $(VENV) dist build

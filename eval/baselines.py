@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -144,7 +144,7 @@ def with_rules(expert: Expert, model: Model, view: View) -> Guesses:
     """The model's scores, then the rules that may revise the scenario."""
 
     def guess(understood: Understanding, found: Features) -> Guess:
-        answer = expert.answer(replace(understood, scores=model.score([found])[0]), questions=False)
+        answer = expert.answer(understood._replace(scores=model.score([found])[0]), questions=False)
         return answer.scenario, answer.candidates[1].scenario, answer.confidence
 
     return lambda texts: [guess(u, found) for u, found in zip(texts.understood, view(texts), strict=True)]

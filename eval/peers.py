@@ -6,10 +6,10 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from expert.domain import Case
 from expert.pipeline import Expert
 
 Rows = list[tuple[str, str]]
@@ -58,11 +58,16 @@ def clips(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
         from eval.clips_rules import Clips
     except ImportError:
         return [("CLIPS", "not installed (`pip install clipspy`)")]
-    read = [replace(u.case(), settled=False) for u in expert.understand_all(texts[:3000])]  # CLIPS is always allowed to revise
+    read = [u.case()._replace(settled=False) for u in expert.understand_all(texts[:3000])]  # CLIPS is always allowed to revise
     cases = list({c.signature(): c for c in read}.values())
     peer = Clips(expert.knowledge)
+
+    def forgetful(case: Case) -> object:
+        expert.engine._outcomes.clear()
+        return expert.engine.infer(case)
+
     same = sum(set(peer.infer(c)) == {f.rule for f in expert.engine.infer(c)[1]} for c in cases)
-    rounds = [[seconds(partial(_each, infer, cases)) for infer in (peer.infer, expert.engine.infer)] for _ in range(3)]
+    rounds = [[seconds(partial(_each, infer, cases)) for infer in (peer.infer, forgetful)] for _ in range(3)]
     theirs, ours = (len(cases) / statistics.median(r[i] for r in rounds) for i in (0, 1))
     return [
         (f"CLIPS (clipspy), {len(cases)} different cases, {len(expert.knowledge.rules)} rules", f"{theirs:,.0f} cases/s"),

@@ -1,6 +1,6 @@
 """Speed and memory, measured side by side in one run: machines are noisy, so what counts are ratios and medians.
 
-python eval/speed.py [--million] [--only SECTION …] [--ginza-python PYTHON]   writes eval/README.md between the markers
+make bench, or python eval/speed.py [--million] [--only SECTION …] [--ginza-python PYTHON]   writes eval/README.md between the markers
 """
 
 import argparse
@@ -23,7 +23,7 @@ from sudachipy import Dictionary, SplitMode
 
 from eval import bulk, peers
 from eval.peers import Rows, seconds
-from expert import explanation
+from expert import explanation, matcher
 from expert.batch.kernel import Kernel, Layout
 from expert.pipeline import Expert
 
@@ -89,7 +89,7 @@ def throughput(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
     batches = [pa.RecordBatch.from_pydict({"id": [str(i) for i in range(len(b))], "text": b}) for b in _cut(texts[:3000], 1000)]
     kernels = [Kernel(expert, Layout(id="id", json=json)) for json in (False, True)]
     works: list[Callable[[], object]] = [
-        lambda: [list(sudachi.tokenize(t)) for t in texts[:3000]],
+        partial(_tokenized, sudachi, texts[:3000]),
         lambda: [[_told(m) for m in sudachi.tokenize(t)] for t in texts[:3000]],
         lambda: [expert.tokenizer.tokenize(t) for t in texts[:3000]],
         *(partial(_all, kernel, batches) for kernel in kernels),
@@ -111,6 +111,26 @@ def throughput(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
         ("batch kernel on one core, table columns (target: at least 0.5 of Sudachi)", against(3)),
         ("batch kernel on one core, with JSON answers", against(4)),
     ]
+
+
+def unseen(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
+    """The same with texts of which none has occurred before: what the rules make of them is seldom remembered."""
+    sudachi, kernel = Dictionary(dict="core").tokenizer(mode=SplitMode.C), Kernel(expert, Layout())
+    pairs = []
+    for i in range(-3, ROUNDS):  # the first ones only fill the memory of the rules, as the first minutes of a batch do
+        some = [bulk.perturbed(texts, 3000 * i + n) for n in range(3000)]
+        batches = [pa.RecordBatch.from_pydict({"text": b}) for b in _cut(some, 1000)]
+        pairs.append((seconds(partial(_tokenized, sudachi, some)), seconds(partial(_all, kernel, batches))))
+    alone, answered = (statistics.median(column) for column in zip(*pairs[3:], strict=True))
+    ratio = statistics.median(a / b for a, b in pairs[3:])
+    return [
+        ("Sudachi alone, no morpheme read; texts of corpus texts and a sentence of another, each new", f"{3000 / alone:,.0f} texts/s"),
+        ("batch kernel on one core, table columns", f"{3000 / answered:,.0f} texts/s, **{ratio:.2f}** of Sudachi unread"),
+    ]
+
+
+def _tokenized(sudachi: Any, texts: Sequence[str]) -> list[list[Any]]:
+    return [list(sudachi.tokenize(text)) for text in texts]
 
 
 def _told(morpheme: Any) -> tuple[object, ...]:
@@ -163,6 +183,7 @@ SECTIONS: dict[str, tuple[str, Section]] = {
     "cold": ("Cold start", cold),
     "warm": ("One warm complaint", warm),
     "throughput": ("Throughput", throughput),
+    "unseen": ("Throughput where every text is new", unseen),
     "profile": ("Where the time goes", profile),
     "workers": ("Two workers", bulk.workers),
     "ginza": ("Peer: GiNZA", peers.ginza),
@@ -194,7 +215,8 @@ def main() -> None:
 
 def _head(expert: Expert) -> str:
     when = datetime.date.today().isoformat()
-    python = f"Python {platform.python_version()}, {os.cpu_count()} cores of {platform.machine()}"
+    compiled = "compiled" if matcher.__file__.endswith((".so", ".pyd")) else "not compiled"
+    python = f"Python {platform.python_version()}, busiest modules {compiled}, {os.cpu_count()} cores of {platform.machine()}"
     return f"Measured on {when} by `make bench` ({python}; knowledge {expert.versions['knowledge']}). Ratios are medians over rounds of one run."
 
 

@@ -1,27 +1,40 @@
 """Firings -> what to do, in the order in which a person should act."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
+from functools import lru_cache, partial
 
 from expert.domain import OUT_OF_SCOPE, URGENCIES, AdvisedAction, AdvisedDesk, Decision, Firing, Urgency
 from expert.knowledge import KnowledgeBase
 from expert.schema import ActionEntry, DeskEntry, PoliceDeskEntry, RuleEntry, Source
 
 _FIRST_ACTION, _FIRST_DESK = "call_110", "police_110"
-
-
+_REMEMBERED = 5_000
 _DONE = "(お話では、もうなさったとのことです)"
 
 
-def decide(scenario: str, firings: Sequence[Firing], knowledge: KnowledgeBase, prefecture: str | None = None, signs: Sequence[str] = ()) -> Decision:
-    """Collect actions and desks, each with the rules that chose it.
+class Adviser:
+    """Knows the actions and desks of the rules; what follows from the same rules is made once. Safe for several threads."""
 
-    Order: 110 before everything, then what must never be done, then now, today, soon; inside each, the rank of the entry. What a sign says is
-    done stays in its place and says so: the person may have done half of it, or in vain.
-    """
-    fired = [knowledge.rules[f.rule] for f in firings]
+    def __init__(self, knowledge: KnowledgeBase) -> None:
+        self._reported = frozenset(action.done for action in knowledge.actions.values())
+        self._advice = lru_cache(_REMEMBERED)(partial(_advice, knowledge))
+
+    def decide(self, scenario: str, firings: Sequence[Firing], prefecture: str | None = None, signs: Iterable[str] = ()) -> Decision:
+        """Collect actions and desks, each with the rules that chose it.
+
+        Order: 110 before everything, then what must never be done, then now, today, soon; inside each, the rank of the entry. What a sign says
+        is done stays in its place and says so: the person may have done half of it, or in vain.
+        """
+        advice = self._advice(scenario, tuple([f.rule for f in firings]), prefecture, self._reported.intersection(signs))
+        return advice._replace(trace=tuple(firings))
+
+
+def _advice(knowledge: KnowledgeBase, scenario: str, rules: Iterable[str], prefecture: str | None, signs: Container[str]) -> Decision:
+    """A decision without its trace."""
+    fired = [knowledge.rules[rule] for rule in rules]
     actions = [_action(knowledge.actions[a], rules, signs) for a, rules in _chosen([(r, r.actions) for r in fired])]
     desks = [_desk(knowledge.desks[d], rules, knowledge, prefecture) for d, rules in _chosen([(r, r.desks) for r in fired])]
-    return _ordered(scenario, actions, desks, tuple(firings), knowledge)
+    return _ordered(scenario, actions, desks, (), knowledge)
 
 
 def _ordered(scenario: str, actions: list[AdvisedAction], desks: list[AdvisedDesk], trace: tuple[Firing, ...], knowledge: KnowledgeBase) -> Decision:
@@ -64,7 +77,7 @@ def _chosen(fired: Iterable[tuple[RuleEntry, Iterable[str]]]) -> list[tuple[str,
     return list(chosen.items())
 
 
-def _action(entry: ActionEntry, rules: Sequence[RuleEntry], signs: Sequence[str]) -> AdvisedAction:
+def _action(entry: ActionEntry, rules: Sequence[RuleEntry], signs: Container[str]) -> AdvisedAction:
     done = entry.done in signs
     return AdvisedAction(
         id=entry.id,

@@ -14,13 +14,15 @@ from ahocorasick_rs import AhoCorasick
 
 from expert.domain import Mention, TokenizedText
 from expert.errors import KnowledgeError
-from expert.patterns import LazyPattern, Searcher, beginnings, begins_with
+from expert.patterns import LazyPattern, Searcher, beginnings, begins_with, within
 from expert.schema import LexiconEntry
 
 _REACH = 44
 """Characters to the left of a verb in which its object is looked for (never beyond the sentence)."""
 _BEFORE, _AFTER = 16, 10
 """Characters around a mention in which `not_with` words turn it off (never beyond the sentence)."""
+_MOST_NEXT = 100
+"""Beginnings of endings with which a phrase is looked for: 店 alone stands in every third text."""
 _MANY = 6
 """Phrases from which compiling all of them once more, as one pattern, is worth its time."""
 _SENTENCE_END = re.compile(r"[。!?\n」』]")
@@ -47,6 +49,10 @@ class _Beginning(NamedTuple):
     things: list[str]
     any_phrase: LazyPattern | None
     """Matches where one of the phrases does: where there are many, they are tried one by one only then."""
+    waiting: list[_Phrase]
+    """Phrases of concepts whose endings cannot match without one of some words: not tried in a text without them."""
+    awaited_by: list[str]
+    """The concepts for which the characters are such a word."""
 
 
 class _Guard(NamedTuple):
@@ -64,6 +70,8 @@ class _Act(NamedTuple):
     guard: _Guard | None
 
 
+_Tried = tuple[int, list[_Phrase]]
+"""Where some phrases may start."""
 Places = Mapping[str, list[int]]
 """Where the things of each concept may start."""
 
@@ -83,13 +91,15 @@ class Matcher:
         for lemma, acts in self._acts.items():
             if all(act.things for act in acts):
                 self._needed[lemma] = frozenset(act.concept for act in acts)
-        by_key: dict[str, list[_Phrase]] = {}
+        awaited = {concept.id: within(_ending(concept)) for concept in by_id.values() if "" in beginnings(_ending(concept))}
+        tried, waiting = defaultdict[str, list[_Phrase]](list), defaultdict[str, list[_Phrase]](list)
         for (key, concept_id, skip), phrases in raw.items():
             joined = "|".join(sorted(phrases, key=len, reverse=True))
-            by_key.setdefault(key, []).append(_Phrase(concept_id, LazyPattern(joined), skip, guards[concept_id]))
-        things = _thing_beginnings(by_id.values())
-        keys = dict.fromkeys([*by_key, *things])
-        self._beginnings = [_Beginning(by_key.get(key, []), things.get(key, []), _any(key, by_key.get(key, []))) for key in keys]
+            found = waiting if awaited.get(concept_id) else tried
+            found[key].append(_Phrase(concept_id, LazyPattern(joined), skip, guards[concept_id]))
+        things, awaited_by = _thing_beginnings(by_id.values()), _by_string(awaited)
+        keys = dict.fromkeys([*tried, *waiting, *things, *awaited_by])
+        self._beginnings = [_Beginning(tried[key], things.get(key, []), _any(key, tried[key]), waiting[key], awaited_by.get(key, [])) for key in keys]
         self._finder = AhoCorasick(list(keys))
 
     def match(self, text: TokenizedText) -> list[Mention]:
@@ -111,22 +121,31 @@ class Matcher:
         things = LazyPattern("|".join(sorted(concept.things, key=len, reverse=True))) if concept.things else None
         for act in concept.acts:
             self._acts.setdefault(act, []).append(_Act(concept.id, things, guard))
-        endings = f"(?:{'|'.join(concept.endings)})" if concept.endings else ""
+        endings = _ending(concept)
+        next_to = _few(beginnings(endings))
         for phrase in concept.phrases:
             for key in beginnings(phrase):
                 skip = len(key) if begins_with(phrase, key) else 0  # many phrases differ in their first words alone: what follows is compiled once
-                raw.setdefault((key, concept.id, skip), []).append(phrase[skip:] + endings)
+                for tail in next_to if phrase == key else ("",):
+                    raw.setdefault((key + tail, concept.id, skip), []).append(phrase[skip:] + endings)
 
     def _match_phrases(self, normal: str) -> tuple[list[Mention], Places]:
         """The mentions by phrases, and where things may start."""
-        found, places = list[Mention](), defaultdict[str, list[int]](list)
+        places, tried, waiting, spoken = defaultdict[str, list[int]](list), list[_Tried](), list[_Tried](), set[str]()
         beginnings = self._beginnings
         for key, start, _ in self._finder.find_matches_as_indexes(normal, overlapping=True):
-            phrases, things, any_phrase = beginnings[key]
+            phrases, things, any_phrase, waits, awaited_by = beginnings[key]
             for concept_id in things:
                 places[concept_id].append(start)
-            if any_phrase is not None and not any_phrase.match(normal, start):
-                continue
+            if phrases and (any_phrase is None or any_phrase.match(normal, start)):
+                tried.append((start, phrases))
+            if waits:
+                waiting.append((start, waits))
+            if awaited_by:
+                spoken.update(awaited_by)
+        tried += [(start, [phrase for phrase in phrases if phrase.concept in spoken]) for start, phrases in waiting]
+        found = list[Mention]()
+        for start, phrases in tried:
             for concept_id, pattern, skip, guard in phrases:
                 match = pattern.match(normal, start + skip)
                 if match and (guard is None or not _blocked(normal, start, match.end(), guard)):
@@ -148,6 +167,15 @@ class Matcher:
                     continue
                 if guard is None or not _blocked(normal, start, end, guard):
                     yield Mention(concept, start, begin, end, text.form(i))
+
+
+def _ending(concept: LexiconEntry) -> str:
+    return f"(?:{'|'.join(concept.endings)})" if concept.endings else ""
+
+
+def _few(beginnings: set[str]) -> set[str]:
+    """Beginnings of what stands behind a phrase; none where there are so many that looking for them costs more than it saves."""
+    return beginnings if len(beginnings) <= _MOST_NEXT else {""}
 
 
 def _guard(concept: LexiconEntry) -> _Guard | None:
@@ -177,15 +205,23 @@ def _blocked(normal: str, start: int, end: int, guard: _Guard) -> bool:
 
 
 def _thing_beginnings(concepts: Iterable[LexiconEntry]) -> dict[str, list[str]]:
-    out: dict[str, list[str]] = {}
+    out: dict[str, set[str]] = {}
     for concept in concepts:
         found = {thing: beginnings(thing) for thing in concept.things}
         if vague := [thing for thing, keys in found.items() if "" in keys]:
             raise KnowledgeError(
                 [f"概念 {concept.id}: things の「{t}」は、どの文字で始まるかが決まりません。文字か [ ] で始めてください" for t in vague]
             )
-        for key in set().union(*found.values()):
-            out.setdefault(key, []).append(concept.id)
+        out[concept.id] = set().union(*found.values())
+    return _by_string(out)
+
+
+def _by_string(concepts: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """For each string the concepts that have it."""
+    out: dict[str, list[str]] = {}
+    for concept, strings in concepts.items():
+        for string in strings:
+            out.setdefault(string, []).append(concept)
     return out
 
 

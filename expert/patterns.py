@@ -15,7 +15,11 @@ from expert.errors import KnowledgeError
 _NO_ROOM = ("ASSERT", "ASSERT_NOT", "AT")
 _MOST, _LONG, _DEEP = 300, 4, 4
 """Bounds on the literal beginnings of a pattern: how many, how long, how deep in its groups."""
+_MOST_WITHIN = 120
+"""Literals that stand within a pattern: more than these are not worth looking for."""
 _GROUP = re.compile(r"(?<!\\)\((?!\?)")
+_RARE = 3
+_NO_HIRAGANA = re.compile("[^ぁ-ん。、0-9一二三四五六七八九十千万円]")
 _BRACKETS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]])*\]|[()|]")
 _REPEATS = ("?", "*", "+", "{")
 
@@ -50,6 +54,32 @@ def beginnings(pattern: str) -> set[str]:
     items = list(_parsed(pattern))
     found = _beginnings(items, 0)
     return _first(items) or found if "" in found else found
+
+
+def within(pattern: str) -> set[str]:
+    """Literal strings, none of them too common, of which one stands somewhere in every match; empty where that cannot be told."""
+    out = set[str]()
+    for items in _alternatives(list(_parsed(pattern))):
+        found = [_beginnings(items[at:], 0) for at in range(len(items)) if str(items[at][0]) not in _NO_ROOM]
+        rare = [strings for strings in found if len(strings) <= _MOST_WITHIN and min(map(_rarity, strings)) >= _RARE]
+        if not rare:
+            return set()
+        out |= max(rare, key=lambda strings: (min(map(_rarity, strings)), -len(strings)))
+    return out
+
+
+def _alternatives(items: list[Any]) -> list[list[Any]]:
+    if len(items) != 1:
+        return [items]
+    op, argument = items[0]
+    if str(op) == "SUBPATTERN":
+        return _alternatives(list(argument[3]))
+    return [list(branch) for branch in argument[1]] if str(op) == "BRANCH" else [items]
+
+
+def _rarity(literal: str) -> int:
+    """The number of characters, where those that are no hiragana count twice: して and 出 are everywhere, 送ら and ふつう are not."""
+    return len(literal) + len(_NO_HIRAGANA.findall(literal))
 
 
 def begins_with(pattern: str, literal: str) -> bool:

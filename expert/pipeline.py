@@ -4,15 +4,15 @@ import contextlib
 import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import NamedTuple
 
 from expert import classifier, corpus, knowledge, model_cache, training
 from expert.assertion import AssertionAnalyzer
 from expert.attributes import AttributeReader
 from expert.classifier import Model
-from expert.decision import decide, with_second
+from expert.decision import Adviser, with_second
 from expert.domain import OUT_OF_SCOPE, Answer, Attributes, Case, Decision, Evidence, Fact, Mention, Modality, Question, Score, TokenizedText
 from expert.errors import InputError
 from expert.inference import Engine
@@ -37,8 +37,7 @@ _NEARLY = frozenset(("nearly", "nearly_before"))
 _REMEMBERED, _AT_ONCE = 5_000, 1_000
 
 
-@dataclass(frozen=True)
-class Understanding:
+class Understanding(NamedTuple):
     """What was read from a text, before any rule: the input of the rules and of the questions."""
 
     text: TokenizedText
@@ -71,7 +70,7 @@ class Expert:
         self.matcher = Matcher(concepts)
         self.assertion = AssertionAnalyzer(kb.facts, kb.cues, kb.deeds)
         self.attributes = AttributeReader(kb, self.assertion.holds)
-        self.engine = Engine(kb)
+        self.engine, self.adviser = Engine(kb), Adviser(kb)
         self._model = model
         self._decisions: dict[tuple[object, ...], Decision] = {}
         self._lock = threading.Lock()
@@ -205,11 +204,11 @@ class Expert:
         known = self._decisions.get(key)
         if known is None:
             scenario, firings = self.engine.infer(case)
-            known = self._remember(key, decide(scenario, firings, self.knowledge, case.prefecture, case.signs))
+            known = self._remember(key, self.adviser.decide(scenario, firings, case.prefecture, case.signs))
         return known
 
     def _decide_for_both(self, case: Case, second: str) -> Decision:
-        other = replace(case, scenario=second)
+        other = case._replace(scenario=second)
         key = (*case.signature(), second)
         known = self._decisions.get(key)
         if known is None:
@@ -269,7 +268,7 @@ def _assume(understood: Understanding, assume: Mapping[str, str], knowledge_base
         else:
             facts[name] = Fact(name, "yes" if value == "yes" else "no", (Evidence("", 0, 0),), "assumed")
     ordered = tuple(facts[f] for f in knowledge_base.facts if f in facts)
-    return replace(understood, facts=ordered, attributes=attributes, assumed=True)
+    return understood._replace(facts=ordered, attributes=attributes, assumed=True)
 
 
 def _understanding(

@@ -1,7 +1,6 @@
 """What to ask back: only facts whose answer would change an action or a desk, the weightiest first."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 
 from expert.domain import Case, Decision, Question
 from expert.knowledge import KnowledgeBase
@@ -44,11 +43,11 @@ def _answered(case: Case, fact: str, knowledge: KnowledgeBase) -> list[Case]:
     """The case with each answer. Of money that is gone it is the way it went that changes the advice, and that is asked next."""
     answered = [_with(case, fact, value) for value in (("yes", "no") if fact in knowledge.denied_facts else ("yes",))]
     by_method = knowledge.methods if fact == "paid" and not case.payment_method else ()
-    return [*answered, *(replace(answered[0], payment_method=(method,)) for method in by_method)]
+    return [*answered, *(answered[0]._replace(payment_method=(method,)) for method in by_method)]
 
 
 def _with(case: Case, fact: str, value: str) -> Case:
-    return replace(case, facts={**case.facts, fact: value}, settled=False)
+    return case._replace(facts={**case.facts, fact: value}, settled=False)
 
 
 def _entries(decision: Decision) -> dict[str, float]:
@@ -72,7 +71,7 @@ def _method(case: Case, decision: Decision, knowledge: KnowledgeBase, decide: Ca
     """Money is gone, but how it was paid is not said: the answer decides whom to call first."""
     if case.facts.get("paid") != "yes" or case.payment_method:
         return []
-    others = [decide(replace(case, payment_method=(m,))) for m in knowledge.methods]
+    others = [decide(case._replace(payment_method=(m,))) for m in knowledge.methods]
     changes, _ = _changes(decision, others)
     titles = "、".join(m.title for m in knowledge.methods.values())
     return [Question(METHOD, f"お金はどうやって払いましたか({titles})。", changes)] if changes else []

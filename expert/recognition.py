@@ -87,6 +87,7 @@ class Recognizer:
         """
         self._names = [fact for fact, value in statements if value == "yes"]
         self._denied = [fact for fact, value in statements if value == "no"]
+        self._place = {name: i for i, name in enumerate(self._names)}
         self._fact_of = fact_of
         self._shares = shares
         self._untaught = untaught
@@ -114,18 +115,24 @@ class Recognizer:
         `clauses` finds the words of what the model adds; without it these facts show none.
         """
         known = {fact.id: fact for fact in read}
-        last = {self._fact_of.get(mention.concept): mention for mention in mentions}
-        odds = dict(zip(self._names, learnt[0], strict=True))
+        odds, values = learnt
         added: list[Statement]
         if len(text.normal) <= SHORT_TEXT:
-            added = [(name, "yes") for name, value in odds.items() if value > SHORT_YES and name not in last]
+            spoken_of = {self._fact_of.get(mention.concept) for mention in mentions}
+            added = [(name, "yes") for name, value in zip(self._names, odds, strict=True) if value > SHORT_YES and name not in spoken_of]
         else:
-            denials = dict(zip(self._denied, learnt[1][len(self._names) :], strict=True))
-            odds |= {name: odds[name] + (READ_YES if fact.value == "yes" else READ_NO) for name, fact in known.items()}
-            known = {name: fact for name, fact in known.items() if name in self._untaught or _is_kept(fact, odds[name], denials.get(name, 0.0))}
-            added = [(name, "yes") for name, value in odds.items() if value > YES and name not in known]
-            added += [(name, "no") for name, value in denials.items() if value > NO and name not in known and odds[name] <= YES]
-            added = [(name, value) for name, value in added if not (name in last and self.is_left_open(last[name], text))]
+            weighed, place = list(odds), self._place
+            for name, fact in known.items():
+                weighed[place[name]] += READ_YES if fact.value == "yes" else READ_NO
+            denials = dict(zip(self._denied, values[len(odds) :], strict=True))
+            taught = [name for name in known if name not in self._untaught]
+            dropped = {name for name in taught if not _is_kept(known[name], weighed[place[name]], denials.get(name, 0.0))}
+            known = {name: fact for name, fact in known.items() if name not in dropped}
+            added = [(name, "yes") for name, value in zip(self._names, weighed, strict=True) if value > YES and name not in known]
+            added += [(name, "no") for name, value in denials.items() if value > NO and name not in known and weighed[place[name]] <= YES]
+            if added:
+                last = {self._fact_of.get(mention.concept): mention for mention in mentions}
+                added = [(name, value) for name, value in added if not (name in last and self.is_left_open(last[name], text))]
         if not added:
             return tuple(known.values())
         known |= _learnt(added, text, clauses)

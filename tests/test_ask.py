@@ -3,7 +3,6 @@
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -114,14 +113,13 @@ def test_a_question_that_would_only_frighten_is_not_asked(expert: Expert) -> Non
 
 
 def test_two_close_scenarios_give_the_urgent_advice_of_both(expert: Expert) -> None:
-    from dataclasses import replace
 
     from expert.domain import Score
 
     understood = expert.understand("パソコンの画面に変なものが出ました")
     scores = (Score("support_scam", 0.5), Score("ransomware", 0.4), Score("phishing", 0.1))
-    both = expert.answer(replace(understood, scores=scores))
-    alone = expert.answer(replace(understood, scores=(Score("support_scam", 0.9), Score("ransomware", 0.05))))
+    both = expert.answer(understood._replace(scores=scores))
+    alone = expert.answer(understood._replace(scores=(Score("support_scam", 0.9), Score("ransomware", 0.05))))
     assert set(ids(alone, "actions")) < set(ids(both, "actions"))
     assert "do_not_pay_ransom" in ids(both, "actions")
     assert "ignore_claim" not in ids(both, "actions")
@@ -362,7 +360,6 @@ def test_a_trigram_does_not_tell_digits_apart() -> None:
 
 
 def test_what_is_for_review_goes_by_the_lead_over_the_second(expert: Expert) -> None:
-    from dataclasses import replace
 
     from expert.domain import Score
 
@@ -371,15 +368,15 @@ def test_what_is_for_review_goes_by_the_lead_over_the_second(expert: Expert) -> 
     for lead, expected in ((below - 0.02, True), (below + 0.02, False)):
         first = 0.4 + lead / 2
         scores = (Score("unjust_billing", first), Score("phishing", first - lead), *understood.scores[2:])
-        answer = expert.answer(replace(understood, scores=scores), questions=False)
+        answer = expert.answer(understood._replace(scores=scores), questions=False)
         assert answer.lead == pytest.approx(lead)
         assert answer.needs_review is expected
 
 
 def test_in_doubt_whether_it_is_ours_the_advice_of_the_other_scenario_is_given(expert: Expert) -> None:
     understood = expert.understand("カードの明細に知らない名前の3900円があります")
-    doubtful = replace(understood, scores=(Score("out_of_scope", 0.7), Score("unauthorized_transaction", 0.25), Score("phishing", 0.05)))
-    sure = replace(understood, scores=(Score("out_of_scope", 0.9), Score("unauthorized_transaction", 0.07), Score("phishing", 0.03)))
+    doubtful = understood._replace(scores=(Score("out_of_scope", 0.7), Score("unauthorized_transaction", 0.25), Score("phishing", 0.05)))
+    sure = understood._replace(scores=(Score("out_of_scope", 0.9), Score("unauthorized_transaction", 0.07), Score("phishing", 0.03)))
     answer, plain = expert.answer(doubtful), expert.answer(sure)
     assert answer.scenario == "out_of_scope"
     assert "check_statements" in ids(answer, "actions")

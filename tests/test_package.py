@@ -14,25 +14,33 @@ from .conftest import ROOT
 
 
 @pytest.mark.slow
-def test_a_built_wheel_answers_outside_the_checkout(tmp_path: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)], check=True, capture_output=True
-    )
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_built_wheel_answers_outside_the_checkout(compiled: bool, tmp_path: Path) -> None:
+    environment = {**os.environ, "CPPFLAGS": "", "HATCH_BUILD_HOOK_ENABLE_MYPYC": str(compiled).lower()}
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(build, env=environment, check=True, capture_output=True)
     wheel = next(tmp_path.glob("*.whl"))
     target = tmp_path / "site"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target), str(wheel)]
     subprocess.run(install, check=True, capture_output=True)
+    assert bool(list(target.glob("expert/matcher.*.so"))) == compiled
     program = "import expert.knowledge, sys; print(expert.knowledge.default_directory(), file=sys.stderr); from expert.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", program, "ask", "--json", "3万円振り込んでしまいました"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(target), "KAKEKOMI_CACHE": str(tmp_path / "cache")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+
+    def asked(site: Path) -> subprocess.CompletedProcess[str]:
+        text = "警告が出て電話したら遠隔操作され、3万円振り込んでしまいました。カード番号はまだ入れていません。"
+        return subprocess.run(
+            [sys.executable, "-c", program, "ask", "--json", text],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(site), "KAKEKOMI_CACHE": str(tmp_path / "cache")},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+    done = asked(target)
     assert str(target) in done.stderr
     assert json.loads(done.stdout)["facts"]["paid"]["value"] == "yes"
+    assert done.stdout == asked(ROOT).stdout
 
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

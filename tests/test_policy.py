@@ -5,13 +5,12 @@ import json
 import random
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from expert import knowledge
-from expert.decision import decide
+from expert.decision import Adviser
 from expert.domain import Case
 from expert.inference import Engine
 
@@ -25,12 +24,12 @@ class Walker:
     """An engine and its knowledge, for one process."""
 
     def __init__(self) -> None:
-        self.knowledge = knowledge.load()
-        self.engine = Engine(self.knowledge)
+        known = knowledge.load()
+        self.engine, self.adviser = Engine(known), Adviser(known)
 
     def faults(self, case: Case) -> Iterator[str]:
         scenario, firings = self.engine.infer(case)
-        decision = decide(scenario, firings, self.knowledge)
+        decision = self.adviser.decide(scenario, firings)
         actions, desks = [a.id for a in decision.actions], [d.id for d in decision.desks]
         for rule in POLICY["must"]:
             if applies(rule, scenario, case):
@@ -79,7 +78,7 @@ def test_alone_with_every_way_of_payment_and_in_pairs() -> None:
     facts = [f for size in (0, 1, 2) for f in combinations(size)]
     cases = [Case(s, f) for s in scenarios for f in facts]
     cases += [Case(s, {"paid": v}, (m,)) for s in scenarios for v in ("yes", "no") for m in METHODS]
-    cases += [replace(case, settled=True) for case in cases]
+    cases += [case._replace(settled=True) for case in cases]
     assert on_two_cores(cases) == []
 
 

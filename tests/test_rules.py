@@ -3,7 +3,7 @@
 import pytest
 
 from expert import checks, knowledge
-from expert.decision import decide, with_second
+from expert.decision import Adviser, with_second
 from expert.domain import AdvisedDesk, Case, Decision
 from expert.errors import EngineError
 from expert.inference import Engine
@@ -70,7 +70,7 @@ def test_a_fault_inside_a_rule_is_raised_not_swallowed(monkeypatch: pytest.Monke
 
 def _decide(scenario: str, facts: dict[str, str], prefecture: str | None = None) -> Decision:
     revised, firings = ENGINE.infer(Case(scenario, facts, prefecture=prefecture))
-    return decide(revised, firings, KNOWLEDGE, prefecture)
+    return Adviser(KNOWLEDGE).decide(revised, firings, prefecture)
 
 
 def test_a_rule_may_make_an_action_more_urgent_but_never_allows_what_must_not_be_done() -> None:
@@ -110,7 +110,7 @@ def test_a_police_number_of_an_old_list_names_the_one_that_always_answers() -> N
 def test_ordered_procedures_stay_ordered() -> None:
     def order(scenario: str, wanted: list[str]) -> list[str]:
         revised, firings = ENGINE.infer(Case(scenario, {}))
-        return [a.id for a in decide(revised, firings, KNOWLEDGE).actions if a.id in wanted]
+        return [a.id for a in Adviser(KNOWLEDGE).decide(revised, firings).actions if a.id in wanted]
 
     infection = ["disconnect_network", "update_definitions", "scan_device", "remove_malware"]
     assert order("malware_infected", infection) == infection

@@ -3,8 +3,8 @@
 import gc
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -215,8 +215,7 @@ class Kernel:
             yield pa.array(values[name], pa.string()) if name in values else pa.nulls(len(answers), pa.string())
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(NamedTuple):
     """An answer or an error; `hidden` is the text as it may be written."""
 
     id: str | int
@@ -253,7 +252,7 @@ def _masked(answer: Answer, hidden: str) -> Answer:
     """Evidence is cut anew out of the masked text, which is as long as the text was: offsets stay right."""
     elapsed = answer.attributes.elapsed
     attributes = answer.attributes._replace(elapsed=masking.mask(elapsed)) if elapsed else answer.attributes
-    return replace(answer, facts=tuple(_masked_fact(f, hidden) for f in answer.facts), attributes=attributes)
+    return answer._replace(facts=tuple(_masked_fact(f, hidden) for f in answer.facts), attributes=attributes)
 
 
 def _masked_fact(fact: Fact, hidden: str) -> Fact:
