@@ -76,6 +76,16 @@ class Score(NamedTuple):
     value: float
 
 
+OUT_OF_SCOPE_COSTS = 0.2
+"""By how much more "nothing here is ours" must be ahead to be as sure as another scenario: wrong, it leaves somebody without help."""
+
+
+def lead(scores: Sequence[Score]) -> float:
+    """How far the first scenario is ahead of the second: the lower, the more likely it is wrong, or the dearer if it is."""
+    first, second = scores[:2]
+    return first.value - second.value - (OUT_OF_SCOPE_COSTS if first.scenario == OUT_OF_SCOPE else 0.0)
+
+
 class Mention(NamedTuple):
     """Where a concept stands in the normal text. `start` may include the object of the verb."""
 
@@ -235,8 +245,8 @@ class Answer(NamedTuple):
 
     @property
     def lead(self) -> float:
-        """How far the first scenario is ahead of the second: the lower, the more likely it is wrong."""
-        return self.candidates[0].value - self.candidates[1].value
+        """That of the first scenario: the least sure go to review."""
+        return lead(self.candidates)
 
     @property
     def actions(self) -> tuple[AdvisedAction, ...]:

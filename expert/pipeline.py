@@ -13,7 +13,7 @@ from expert.assertion import AssertionAnalyzer
 from expert.attributes import AttributeReader
 from expert.classifier import Model
 from expert.decision import Adviser, with_second
-from expert.domain import OUT_OF_SCOPE, Answer, Attributes, Case, Decision, Evidence, Fact, Mention, Modality, Question, Score, TokenizedText
+from expert.domain import OUT_OF_SCOPE, Answer, Attributes, Case, Decision, Evidence, Fact, Mention, Modality, Question, Score, TokenizedText, lead
 from expert.errors import InputError
 from expert.inference import Engine
 from expert.knowledge import KnowledgeBase
@@ -182,7 +182,7 @@ class Expert:
         if both:
             decide = partial(self._decide_for_both, second=scores[1].scenario)
         decision = decide(case)
-        close = scores[0].value - scores[1].value < self.model.review_below
+        close = lead(scores) < self.model.review_below
         needs_review = bool(understood.unreadable) or close or (both and scores[0].scenario == OUT_OF_SCOPE)
         return Answer(
             id=id,

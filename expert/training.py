@@ -15,7 +15,7 @@ import numpy as np
 
 from expert import trigrams
 from expert.classifier import Array, Features, Model, softmax
-from expert.domain import Statement
+from expert.domain import OUT_OF_SCOPE, OUT_OF_SCOPE_COSTS, Statement
 from expert.errors import EvaluationError
 from expert.parallel import beside
 
@@ -120,7 +120,7 @@ def train(counts: Counts, labels: Sequence[str], facts: Sequence[Mapping[str, st
     vocabulary, matrix, idf = _weighted(counts)
     statements = _statements(facts)
     most = len(statements) * 3 // 4  # then both processes take about equally long
-    other = beside(lambda: (_calibration(matrix, y, writers), _fit_facts(matrix, y, statements[:most], facts)))
+    other = beside(lambda: (_calibration(matrix, y, writers, scenarios == OUT_OF_SCOPE), _fit_facts(matrix, y, statements[:most], facts)))
     weights, bias = _fit(matrix, y)
     last_weights, last_bias = _fit_facts(matrix, y, statements[most:], facts)
     (temperature, review_below), (first_weights, first_bias) = other()
@@ -193,12 +193,16 @@ def _centred(weights: Array, bias: Array, matrix: Any) -> tuple[Array, Array]:
     return weights / spread, bias / spread
 
 
-def _calibration(matrix: Any, y: Array, writers: Sequence[str]) -> tuple[float, float]:
-    """The temperature, and the lead of the first scenario over the second that the least sure share of the examples falls short of."""
+def _calibration(matrix: Any, y: Array, writers: Sequence[str], not_ours: Array) -> tuple[float, float]:
+    """The temperature, and the lead (`domain.lead`) that the least sure share of the examples falls short of.
+
+    `not_ours`: which scenarios say that nothing here is ours [scenarios].
+    """
     held_out, truth = _held_out(matrix, y, writers)
     temperature = _fit_temperature(held_out, truth)
     second, first = np.sort(softmax(held_out / temperature), axis=1)[:, -2:].T
-    return temperature, float(np.quantile(first - second, SETTINGS.review_share))
+    leads = first - second - OUT_OF_SCOPE_COSTS * not_ours[held_out.argmax(axis=1)]
+    return temperature, float(np.quantile(leads, SETTINGS.review_share))
 
 
 def _held_out(matrix: Any, y: Array, writers: Sequence[str]) -> tuple[Array, Array]:

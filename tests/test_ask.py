@@ -360,8 +360,7 @@ def test_a_trigram_does_not_tell_digits_apart() -> None:
 
 
 def test_what_is_for_review_goes_by_the_lead_over_the_second(expert: Expert) -> None:
-
-    from expert.domain import Score
+    from expert.domain import OUT_OF_SCOPE_COSTS, Score
 
     understood = expert.understand("未納料金があると知らない番号からSMSが来ました")
     below = expert.model.review_below
@@ -371,6 +370,10 @@ def test_what_is_for_review_goes_by_the_lead_over_the_second(expert: Expert) -> 
         answer = expert.answer(understood._replace(scores=scores), questions=False)
         assert answer.lead == pytest.approx(lead)
         assert answer.needs_review is expected
+        not_ours = (scores[0]._replace(scenario="out_of_scope"), *scores[1:])
+        answer = expert.answer(understood._replace(scores=not_ours), questions=False)
+        assert answer.lead == pytest.approx(lead - OUT_OF_SCOPE_COSTS)  # wrong, it leaves somebody without help
+        assert answer.needs_review
 
 
 def test_in_doubt_whether_it_is_ours_the_advice_of_the_other_scenario_is_given(expert: Expert) -> None:
