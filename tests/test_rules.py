@@ -56,6 +56,23 @@ def test_the_same_case_gives_the_same_firings_whatever_came_before() -> None:
     assert ENGINE.infer(case) == first
 
 
+def test_cases_that_differ_in_what_no_rule_asks_for_run_the_engine_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, runs = Engine(KNOWLEDGE), list[str]()
+    run = engine._run
+
+    def counted(stage: str, facts: list[tuple[str, str]]) -> object:
+        runs.append(stage)
+        return run(stage, facts)
+
+    monkeypatch.setattr(engine, "_run", counted)
+    first = engine.infer(Case("subscription_trap", {"paid": "yes"}, signs=("webcam_mail",)))
+    second = engine.infer(Case("subscription_trap", {"paid": "yes", "goods_missing": "no"}, signs=()))
+    assert first == second
+    assert runs == ["understanding", "advice"]
+    engine.infer(Case("subscription_trap", {"paid": "no"}))
+    assert runs[2:] == ["understanding", "advice"]
+
+
 def test_a_fault_inside_a_rule_is_raised_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(KNOWLEDGE)
 
