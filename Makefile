@@ -36,7 +36,7 @@ format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: compiled ## measure speed and memory of the compiled wheel (eval/speed.py)
+bench: compiled ## measure speed and memory of the compiled wheel (eval/speed.py; BENCH="--million")
 	rm -rf build/bench
 	$(BIN)/python -m pip install --quiet --no-deps --no-index --target build/bench dist/compiled/*.whl
 	PYTHONPATH=build/bench:. $(BIN)/python eval/speed.py $(BENCH)
@@ -47,6 +47,7 @@ eval: $(STAMP) ## measure accuracy against the baselines and write the table in 
 wheel: $(STAMP) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation
 
+# By way of the source archive, so that nothing compiled is left in the checkout. mypyc treats warnings as errors: the definition for durable_rules is one.
 compiled: $(STAMP) ## build a wheel with its busiest modules compiled into dist/compiled/ (for this Python and system)
 	rm -rf dist/compiled
 	CPPFLAGS= HATCH_BUILD_HOOK_ENABLE_MYPYC=true $(BIN)/python -m build --no-isolation --outdir dist/compiled >/dev/null

@@ -52,6 +52,13 @@ def ginza(expert: Expert, texts: list[str], given: argparse.Namespace) -> Rows:
     ]
 
 
+def forget(expert: Expert) -> None:
+    """Whatever the rules made of earlier cases."""
+    expert._decisions.clear()
+    expert.engine._outcomes.clear()
+    expert.adviser._advice.cache_clear()
+
+
 def clips(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
     """CLIPS with the same rules on the same facts; both must fire the same rules."""
     try:
@@ -63,7 +70,7 @@ def clips(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
     peer = Clips(expert.knowledge)
 
     def forgetful(case: Case) -> object:
-        expert.engine._outcomes.clear()
+        forget(expert)  # CLIPS remembers nothing either
         return expert.engine.infer(case)
 
     same = sum(set(peer.infer(c)) == {f.rule for f in expert.engine.infer(c)[1]} for c in cases)

@@ -68,7 +68,7 @@ def warm(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
     chosen = [t for t in texts if 90 <= len(t) <= 110][:300]
     times = []
     for text in chosen:
-        expert._decisions.clear()
+        peers.forget(expert)
         times.append(1000 * seconds(partial(expert.ask, text)))
     ordered = sorted(times)
     return [
@@ -117,7 +117,7 @@ def unseen(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
     """The same with texts of which none has occurred before: what the rules make of them is seldom remembered."""
     sudachi, kernel = Dictionary(dict="core").tokenizer(mode=SplitMode.C), Kernel(expert, Layout())
     pairs = []
-    for i in range(-3, ROUNDS):  # the first ones only fill the memory of the rules, as the first minutes of a batch do
+    for i in range(ROUNDS + 3):  # the first three only fill the memory of the rules, as the first minutes of a batch do
         some = [bulk.perturbed(texts, 3000 * i + n) for n in range(3000)]
         batches = [pa.RecordBatch.from_pydict({"text": b}) for b in _cut(some, 1000)]
         pairs.append((seconds(partial(_tokenized, sudachi, some)), seconds(partial(_all, kernel, batches))))

@@ -80,7 +80,8 @@ class AssertionAnalyzer:
 
     def _walk(self, mention: Mention, normal: str) -> _Walk:
         at, negations, past, cues = mention.end, 0, False, list[str]()
-        modality = _FORM_MODALITY.get(mention.form, Modality.ACTUAL)
+        western_past = normal[at - 1 : at + 1] == "った"  # 訴状が来よった is no 来よう
+        modality = Modality.ACTUAL if western_past else _FORM_MODALITY.get(mention.form, Modality.ACTUAL)
         while modality is Modality.ACTUAL and (found := self._adjacent.match(normal, at)) and found[1] > at:
             cue, at = found
             effect = self._effects[cue]

@@ -32,8 +32,8 @@ class Adviser:
 def _advice(knowledge: KnowledgeBase, scenario: str, rules: Iterable[str], prefecture: str | None, signs: Container[str]) -> Decision:
     """A decision without its trace."""
     fired = [knowledge.rules[rule] for rule in rules]
-    actions = [_action(knowledge.actions[a], rules, signs) for a, rules in _chosen([(r, r.actions) for r in fired])]
-    desks = [_desk(knowledge.desks[d], rules, knowledge, prefecture) for d, rules in _chosen([(r, r.desks) for r in fired])]
+    actions = [_action(knowledge.actions[a], by, signs) for a, by in _chosen([(r, r.actions) for r in fired])]
+    desks = [_desk(knowledge.desks[d], by, knowledge, prefecture) for d, by in _chosen([(r, r.desks) for r in fired])]
     return _ordered(scenario, actions, desks, (), knowledge)
 
 

@@ -6,7 +6,6 @@ text as the user gave it, half-open.
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
 Value = Literal["yes", "no"]
@@ -81,7 +80,7 @@ OUT_OF_SCOPE_COSTS = 0.2
 
 
 def lead(scores: Sequence[Score]) -> float:
-    """How far the first scenario is ahead of the second: the lower, the more likely it is wrong, or the dearer if it is."""
+    """How far the first scenario is ahead of the second: the lower, the more is a wrong answer to be feared."""
     first, second = scores[:2]
     return first.value - second.value - (OUT_OF_SCOPE_COSTS if first.scenario == OUT_OF_SCOPE else 0.0)
 
@@ -239,13 +238,13 @@ class Answer(NamedTuple):
     attributes: Attributes
     decision: Decision
     questions: tuple[Question, ...]
-    versions: Mapping[str, str] = MappingProxyType({})
+    versions: Mapping[str, str]
     decider: str | None = None
     """A question in plain words that would tell the first two candidates apart; only where needs_review."""
 
     @property
     def lead(self) -> float:
-        """That of the first scenario: the least sure go to review."""
+        """See `lead`: the lowest go to review."""
         return lead(self.candidates)
 
     @property

@@ -40,7 +40,7 @@ class Outcome:
     required: tuple[Pair, ...]
     missing: tuple[Pair, ...]
     forbidden: tuple[Pair, ...]
-    lead: float = 0.0
+    lead: float = -1.0
     """Of the first scenario over the second: whoever sends the least sure cases to review goes by it."""
 
     @property
@@ -152,7 +152,7 @@ def _outcome(expert: Expert, example: Example) -> Outcome:
         required=floor.required,
         missing=tuple(pair for pair in floor.required if pair[1] not in given),
         forbidden=tuple(pair for pair in floor.forbidden if pair[1] in given),
-        lead=answer.lead if answer else 0.0,
+        lead=answer.lead if answer else -1.0,
     )
 
 

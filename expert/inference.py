@@ -32,7 +32,7 @@ _STAGES = {"understanding": "candidate", "advice": "scenario"}
 """The rule sets, and the key by which each is told the scenario."""
 _NO_SCENARIO = ""
 _REMEMBERED = 20_000
-"""Outcomes: a bound on memory (some 10 MB), not a setting to tune."""
+"""Outcomes: a bound on memory (some 15 MB), not a setting to tune."""
 
 _Fact = tuple[str, str]
 
@@ -65,7 +65,7 @@ class Engine:
         self._declared: set[str] = set()
         self._host = _Host()
         self._host.set_rulesets({stage: self._ruleset(stage) for stage in _STAGES})
-        self._asked = cache(self._asked_of)
+        self._interests = cache(self._interests_of)
         self._adds = {rule.id: _adds(rule) for rule in knowledge.rules.values()}
         self._outcomes: dict[tuple[object, ...], _Outcome] = {}
 
@@ -92,7 +92,7 @@ class Engine:
         return rule in self._outcome(rule.stage, case.scenario, [*known, *early.states, *given]).rules
 
     def _outcome(self, stage: str, scenario: str, known: Iterable[_Fact]) -> _Outcome:
-        told, negated = self._asked(stage, scenario)
+        told, negated = self._interests(stage, scenario)
         asked = {fact for fact in known if fact in told or fact[0] in negated}
         # `court_document!=yes` must hold of a case that says nothing of it: stated to be unknown, so that no rule needs `none(...)`
         asked.update([(key, "unknown") for key in negated.difference([key for key, _ in asked])])
@@ -106,7 +106,7 @@ class Engine:
                 self._outcomes[signature] = outcome
         return outcome
 
-    def _asked_of(self, stage: str, scenario: str) -> tuple[frozenset[_Fact], frozenset[str]]:
+    def _interests_of(self, stage: str, scenario: str) -> tuple[frozenset[_Fact], frozenset[str]]:
         """What the rules of a stage that can fire in a scenario ask for: facts, and the keys of which some value is denied (`!=`)."""
         told, negated = set[_Fact](), set[str]()
         for rule in self._rules.values():

@@ -14,7 +14,7 @@ from ahocorasick_rs import AhoCorasick
 
 from expert.domain import Mention, TokenizedText
 from expert.errors import KnowledgeError
-from expert.patterns import LazyPattern, Searcher, beginnings, begins_with, within
+from expert.patterns import LazyPattern, Searcher, beginnings, begins_with, has_alternatives, within
 from expert.schema import LexiconEntry
 
 _REACH = 44
@@ -22,7 +22,7 @@ _REACH = 44
 _BEFORE, _AFTER = 16, 10
 """Characters around a mention in which `not_with` words turn it off (never beyond the sentence)."""
 _MOST_NEXT = 100
-"""Beginnings of endings with which a phrase is looked for: 店 alone stands in every third text."""
+"""Beginnings of endings with which a phrase is looked for (alone, 店 stands in every sixth text): more of them cost more than they save."""
 _MANY = 6
 """Phrases from which compiling all of them once more, as one pattern, is worth its time."""
 _SENTENCE_END = re.compile(r"[。!?\n」』]")
@@ -123,7 +123,8 @@ class Matcher:
             self._acts.setdefault(act, []).append(_Act(concept.id, things, guard))
         endings = _ending(concept)
         next_to = _few(beginnings(endings))
-        for phrase in concept.phrases:
+        for written in concept.phrases:
+            phrase = f"(?:{written})" if endings and has_alternatives(written) else written
             for key in beginnings(phrase):
                 skip = len(key) if begins_with(phrase, key) else 0  # many phrases differ in their first words alone: what follows is compiled once
                 for tail in next_to if phrase == key else ("",):
@@ -132,9 +133,9 @@ class Matcher:
     def _match_phrases(self, normal: str) -> tuple[list[Mention], Places]:
         """The mentions by phrases, and where things may start."""
         places, tried, waiting, spoken = defaultdict[str, list[int]](list), list[_Tried](), list[_Tried](), set[str]()
-        beginnings = self._beginnings
+        known = self._beginnings
         for key, start, _ in self._finder.find_matches_as_indexes(normal, overlapping=True):
-            phrases, things, any_phrase, waits, awaited_by = beginnings[key]
+            phrases, things, any_phrase, waits, awaited_by = known[key]
             for concept_id in things:
                 places[concept_id].append(start)
             if phrases and (any_phrase is None or any_phrase.match(normal, start)):
@@ -173,9 +174,9 @@ def _ending(concept: LexiconEntry) -> str:
     return f"(?:{'|'.join(concept.endings)})" if concept.endings else ""
 
 
-def _few(beginnings: set[str]) -> set[str]:
-    """Beginnings of what stands behind a phrase; none where there are so many that looking for them costs more than it saves."""
-    return beginnings if len(beginnings) <= _MOST_NEXT else {""}
+def _few(tails: set[str]) -> set[str]:
+    """Beginnings of what stands behind a phrase; none where it can be anything, or where looking for so many costs more than it saves."""
+    return {""} if "" in tails or len(tails) > _MOST_NEXT else tails
 
 
 def _guard(concept: LexiconEntry) -> _Guard | None:
@@ -236,8 +237,8 @@ def _governed(pattern: LazyPattern, starts: Sequence[int], normal: str, begin: i
             relative_head = True
     if before:
         left = _sentence_start(normal, begin, _REACH)  # an object may stand in quotation marks before its verb
-        within = sorted({s for s in before if s >= left})
-        for found in reversed(_found(pattern.compiled, within, normal, left, begin)) if within else ():
+        near = sorted({s for s in before if s >= left})
+        for found in reversed(_found(pattern.compiled, near, normal, left, begin)) if near else ():
             if _governs(normal[found.end() : begin]):
                 return found.start()
     if not relative_head:

@@ -15,11 +15,11 @@ from expert.errors import KnowledgeError
 _NO_ROOM = ("ASSERT", "ASSERT_NOT", "AT")
 _MOST, _LONG, _DEEP = 300, 4, 4
 """Bounds on the literal beginnings of a pattern: how many, how long, how deep in its groups."""
-_MOST_WITHIN = 120
-"""Literals that stand within a pattern: more than these are not worth looking for."""
+_MOST_WITHIN, _RARE = 120, 3
+"""Literals that stand within a pattern: more than these, or commoner ones, are not worth looking for."""
+_TELLING = re.compile("[^ぁ-ん。、0-9一二三四五六七八九十千万円]")
+"""Characters that seldom stand where they are not meant: no hiragana, and nothing of which sums are made."""
 _GROUP = re.compile(r"(?<!\\)\((?!\?)")
-_RARE = 3
-_NO_HIRAGANA = re.compile("[^ぁ-ん。、0-9一二三四五六七八九十千万円]")
 _BRACKETS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]])*\]|[()|]")
 _REPEATS = ("?", "*", "+", "{")
 
@@ -69,6 +69,7 @@ def within(pattern: str) -> set[str]:
 
 
 def _alternatives(items: list[Any]) -> list[list[Any]]:
+    """What may match in place of one another, within the groups around the whole."""
     if len(items) != 1:
         return [items]
     op, argument = items[0]
@@ -78,8 +79,8 @@ def _alternatives(items: list[Any]) -> list[list[Any]]:
 
 
 def _rarity(literal: str) -> int:
-    """The number of characters, where those that are no hiragana count twice: して and 出 are everywhere, 送ら and ふつう are not."""
-    return len(literal) + len(_NO_HIRAGANA.findall(literal))
+    """The number of characters, the telling ones twice: して and 出 are everywhere, 送ら and ふつう are not."""
+    return len(literal) + len(_TELLING.findall(literal))
 
 
 def begins_with(pattern: str, literal: str) -> bool:
@@ -90,11 +91,11 @@ def begins_with(pattern: str, literal: str) -> bool:
         and pattern.startswith(literal)
         and re.escape(literal) == literal
         and not rest.startswith(_REPEATS)
-        and not _has_alternatives(rest)
+        and not has_alternatives(rest)
     )
 
 
-def _has_alternatives(pattern: str) -> bool:
+def has_alternatives(pattern: str) -> bool:
     """Whether a | stands outside of all brackets."""
     depth = 0
     for found in _BRACKETS.finditer(pattern):

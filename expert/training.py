@@ -37,6 +37,7 @@ class Settings:
     intercept_scaling: float = 0.3
     tolerance: float = 0.1
     review_share: float = 0.1
+    out_of_scope_costs: float = OUT_OF_SCOPE_COSTS
 
 
 SETTINGS = Settings()
@@ -201,7 +202,7 @@ def _calibration(matrix: Any, y: Array, writers: Sequence[str], not_ours: Array)
     held_out, truth = _held_out(matrix, y, writers)
     temperature = _fit_temperature(held_out, truth)
     second, first = np.sort(softmax(held_out / temperature), axis=1)[:, -2:].T
-    leads = first - second - OUT_OF_SCOPE_COSTS * not_ours[held_out.argmax(axis=1)]
+    leads = first - second - SETTINGS.out_of_scope_costs * not_ours[held_out.argmax(axis=1)]
     return temperature, float(np.quantile(leads, SETTINGS.review_share))
 
 
