@@ -8,6 +8,7 @@ where the literal characters with which they begin stand: all of them are looked
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from ahocorasick_rs import AhoCorasick
@@ -85,18 +86,20 @@ class Matcher:
         """Of the verbs that count only with a thing: the concepts of which one must have a thing in the text."""
         raw: dict[tuple[str, str, int], list[str]] = {}
         by_id = {concept.id: concept for concept in concepts}
+        self._tails = {concept.id: beginnings(_ending(concept)) for concept in by_id.values()}
+        pattern = cache(LazyPattern)  # concepts share many of their words
         guards = {concept.id: _guard(concept) for concept in by_id.values()}
         for concept in by_id.values():
             self._add(concept, guards[concept.id], raw)
         for lemma, acts in self._acts.items():
             if all(act.things for act in acts):
                 self._needed[lemma] = frozenset(act.concept for act in acts)
-        awaited = {concept.id: within(_ending(concept)) for concept in by_id.values() if "" in beginnings(_ending(concept))}
+        awaited = {concept.id: within(_ending(concept)) for concept in by_id.values() if concept.endings and "" in self._tails[concept.id]}
         tried, waiting = defaultdict[str, list[_Phrase]](list), defaultdict[str, list[_Phrase]](list)
         for (key, concept_id, skip), phrases in raw.items():
             joined = "|".join(sorted(phrases, key=len, reverse=True))
             found = waiting if awaited.get(concept_id) else tried
-            found[key].append(_Phrase(concept_id, LazyPattern(joined), skip, guards[concept_id]))
+            found[key].append(_Phrase(concept_id, pattern(joined), skip, guards[concept_id]))
         things, awaited_by = _thing_beginnings(by_id.values()), _by_string(awaited)
         keys = dict.fromkeys([*tried, *waiting, *things, *awaited_by])
         self._beginnings = [_Beginning(tried[key], things.get(key, []), _any(key, tried[key]), waiting[key], awaited_by.get(key, [])) for key in keys]
@@ -122,7 +125,7 @@ class Matcher:
         for act in concept.acts:
             self._acts.setdefault(act, []).append(_Act(concept.id, things, guard))
         endings = _ending(concept)
-        next_to = _few(beginnings(endings))
+        next_to = _few(self._tails[concept.id])
         for written in concept.phrases:
             phrase = f"(?:{written})" if endings and has_alternatives(written) else written
             for key in beginnings(phrase):

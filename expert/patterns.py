@@ -19,6 +19,7 @@ _MOST_WITHIN, _RARE = 120, 3
 """Literals that stand within a pattern: more than these, or commoner ones, are not worth looking for."""
 _TELLING = re.compile("[^ぁ-ん。、0-9一二三四五六七八九十千万円]")
 """Characters that seldom stand where they are not meant: no hiragana, and nothing of which sums are made."""
+_SPECIAL = re.compile(r"[\\.^$*+?{}\[\]|()]")
 _GROUP = re.compile(r"(?<!\\)\((?!\?)")
 _BRACKETS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]])*\]|[()|]")
 _REPEATS = ("?", "*", "+", "{")
@@ -51,6 +52,8 @@ def _faulty(pattern: str, error: re.error) -> KnowledgeError:
 
 def beginnings(pattern: str) -> set[str]:
     """Literal strings of which one stands at the start of every match ("" among them where nothing can be said)."""
+    if not _SPECIAL.search(pattern):
+        return {pattern[:_LONG]}  # no need to parse it: half of the phrases
     items = list(_parsed(pattern))
     found = _beginnings(items, 0)
     return _first(items) or found if "" in found else found
