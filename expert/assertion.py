@@ -154,7 +154,7 @@ _LIGHT_VERB = re.compile(r"[をも]?(?:し|いたし)(?:て|、|。|$)")
 """入力し、 / 送金して、: the noun goes on as a verb."""
 _POLITE = "ます"
 """払います is as open as 払う."""
-_VOICED = (Modality.QUESTION, Modality.FEAR, Modality.INTENTION, Modality.FUTURE)
+_VOICED = (Modality.QUESTION, Modality.FEAR, Modality.INTENTION, Modality.FUTURE, Modality.HEARSAY)
 _PLAIN_EFFECTS = ("neutral", "past", "negate", "negate_past")
 _FORM_MODALITY = {_IMPERATIVE: Modality.DEMAND, _VOLITIONAL: Modality.INTENTION}
 
