@@ -37,13 +37,13 @@ def memory(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
     """100,000 cases through one Expert in one process."""
     marks = []
     for i in range(100_000):
-        expert.ask(perturbed(texts, i), questions=False)
+        expert.ask(_perturbed(texts, i), questions=False)
         if i + 1 in (20_000, 60_000, 100_000):
             marks.append(resident())
     return [("memory after 20,000 / 60,000 / 100,000 cases in one process", " / ".join(f"{m:.0f} MB" for m in marks))]
 
 
-def perturbed(texts: Sequence[str], i: int) -> str:
+def _perturbed(texts: Sequence[str], i: int) -> str:
     """A corpus text that has not occurred before: another sum, and the first sentence of another text behind it."""
     drawn = random.Random(i)
     text, other = drawn.choice(texts), drawn.choice(texts)
@@ -55,7 +55,7 @@ def _file(folder: Path, texts: list[str], rows: int) -> Path:
     with file.open("w", encoding="utf-8", newline="") as stream:
         out = csv.writer(stream)
         out.writerow(["番号", "受付日", "相談内容"])
-        out.writerows((i, f"2025-{i % 12 + 1:02}-01", perturbed(texts, i)) for i in range(rows))
+        out.writerows((i, f"2025-{i % 12 + 1:02}-01", _perturbed(texts, i)) for i in range(rows))
     return file
 
 
