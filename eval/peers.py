@@ -55,7 +55,7 @@ def ginza(expert: Expert, texts: list[str], given: argparse.Namespace) -> Rows:
 def forget(expert: Expert) -> None:
     """Whatever the rules made of earlier cases."""
     expert._decisions.clear()
-    expert.engine._outcomes.clear()
+    expert.engine.forget()
     expert.adviser._advice.cache_clear()
 
 

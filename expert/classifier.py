@@ -82,11 +82,14 @@ class Model:
 
     def decide(self, vectors: Iterable[tuple[Array, Array]]) -> Array:
         """Decision values [texts, scenarios and statements] of vectors given by their values and the numbers of their features."""
-        return np.asarray(self.bias + np.array([self._product(*vector) for vector in vectors]))
+        chosen = list(vectors)
+        room = np.empty((max([len(index) for _, index in chosen], default=0), self.weights.shape[1]), self.weights.dtype)  # made once for all texts
+        return np.asarray(self.bias + np.array([self._product(*vector, room) for vector in chosen]))
 
-    def _product(self, values: Array, index: Array) -> Array:
+    def _product(self, values: Array, index: Array, room: Array) -> Array:
         """Unit vector times weights; zero where no feature is known."""
-        return np.asarray((values @ self.weights.take(index, 0)) / math.sqrt(max(float(values @ values), _TINY)))
+        rows = self.weights.take(index, 0, out=room[: len(index)], mode="clip")  # numpy would copy `room` with another mode
+        return np.asarray((values @ rows) / math.sqrt(max(float(values @ values), _TINY)))
 
     def score(self, found: Sequence[Features]) -> list[tuple[Score, ...]]:
         """Calibrated scores of the first six scenarios of each text, best first; over all scenarios they would add up to 1."""

@@ -164,9 +164,8 @@ class Case(NamedTuple):
     settled: bool = False
 
     def signature(self) -> tuple[object, ...]:
-        """Equal signatures get equal advice."""
-        facts = tuple(sorted(self.facts.items()))
-        return (self.scenario, facts, self.payment_method, self.signs, self.device, self.prefecture, self.settled)
+        """Equal signatures get equal advice (the same facts in another order make another)."""
+        return (self.scenario, tuple(self.facts.items()), self.payment_method, self.signs, self.device, self.prefecture, self.settled)
 
 
 class Firing(NamedTuple):

@@ -6,9 +6,11 @@ behaves shapes this module: one engine and one session id, the state deleted aft
 facts a stage, actions that only note that they fired, a lock, and nothing but enumerated values inside.
 
 A stage is told only what its rules for that scenario ask for, and remembers by it which of them fired: cases that differ in nothing else are one.
+Where a case is new as a whole, the engine need not run either if each rule has met before what it asks for: nothing else decides whether it fires.
 """
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, NamedTuple
@@ -28,11 +30,12 @@ except ImportError as error:  # the C extension was not built, or was built for 
 _SID = "case"
 _OPENING = "opening"
 _LOWEST = 100_000
-_STAGES = {"understanding": "candidate", "advice": "scenario"}
+_KEYS = {"understanding": "candidate", "advice": "scenario"}
 """The rule sets, and the key by which each is told the scenario."""
 _NO_SCENARIO = ""
 _REMEMBERED = 20_000
-"""Outcomes: a bound on memory (some 15 MB), not a setting to tune."""
+_REMEMBERED_BY_GROUP = 1_000
+"""Outcomes of a stage, and of a group of rules: bounds on memory (some 20 MB), not settings to tune."""
 
 _Fact = tuple[str, str]
 
@@ -52,7 +55,35 @@ class _Outcome(NamedTuple):
     """Of one stage: the rules that fired, in order, and the states that they declared."""
 
     rules: tuple[RuleEntry, ...]
+    firings: tuple[Firing, ...]
     states: tuple[_Fact, ...]
+
+
+class _Interest(NamedTuple):
+    """What rules ask for: facts, and the keys of which some value is denied (`!=`)."""
+
+    told: frozenset[_Fact]
+    denied: frozenset[str]
+
+    def of(self, facts: frozenset[_Fact]) -> frozenset[_Fact]:
+        """Those of some facts that the rules can see."""
+        seen = facts & self.told
+        return seen.union([fact for fact in facts if fact[0] in self.denied]) if self.denied else seen
+
+
+class _Group(NamedTuple):
+    """Rules that ask for the same, and by what they saw of a case: the ids of those that fired."""
+
+    interest: _Interest
+    rules: frozenset[str]
+    fired: dict[frozenset[_Fact], frozenset[str]]
+
+
+class _Stage(NamedTuple):
+    """The rules of one stage that can fire in one scenario, and what they ask for together."""
+
+    interest: _Interest
+    groups: tuple[_Group, ...]
 
 
 class Engine:
@@ -60,28 +91,35 @@ class Engine:
 
     def __init__(self, knowledge: KnowledgeBase) -> None:
         self._rules = knowledge.rules
+        self._places = {rule.id: (-rule.salience, i) for i, rule in enumerate(knowledge.rules.values())}
         self._lock = threading.Lock()
         self._fired: list[str] = []
         self._declared: set[str] = set()
+        self.runs = 0
+        """How often durable_rules itself was asked, a stage at a time (for measurements)."""
         self._host = _Host()
-        self._host.set_rulesets({stage: self._ruleset(stage) for stage in _STAGES})
-        self._interests = cache(self._interests_of)
+        self._host.set_rulesets({stage: self._ruleset(stage) for stage in _KEYS})
         self._adds = {rule.id: _adds(rule) for rule in knowledge.rules.values()}
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop what is remembered of earlier cases (for measurements)."""
         self._outcomes: dict[tuple[object, ...], _Outcome] = {}
+        self._stage = cache(self._stage_of)
 
     def infer(self, case: Case) -> tuple[str, tuple[Firing, ...]]:
         """The scenario after revision (where it is settled only by rules that say so), and every rule that fired, in order.
 
-        Raises EngineError if the engine reports a fault of its own.
+        Of each stage the more salient come first, then those that stand first in the files. Raises EngineError if the engine reports a
+        fault of its own.
         """
         known = _known(case)
         early = self._outcome("understanding", case.scenario, known)
         revised = [rule for rule in early.rules if rule.revise and (rule.even_if_sure or not case.settled)][:1]
         scenario = (revised[0].revise if revised else None) or case.scenario
         late = self._outcome("advice", scenario, [*known, *early.states])
-        kept = [rule for rule in early.rules if not rule.revise or rule in revised]
-        described = _describe(case, scenario, early.states)
-        return scenario, tuple([Firing(rule.id, rule.because, _on(rule, described), self._adds[rule.id]) for rule in [*kept, *late.rules]])
+        kept = [firing for rule, firing in zip(early.rules, early.firings, strict=True) if not rule.revise or rule in revised]
+        return scenario, (*kept, *late.firings)
 
     def fires(self, rule: RuleEntry, case: Case, states: tuple[str, ...] = ()) -> bool:
         """Whether one rule fires on a case whose scenario and states are taken as given (no revision): for `examples:`."""
@@ -92,33 +130,52 @@ class Engine:
         return rule in self._outcome(rule.stage, case.scenario, [*known, *early.states, *given]).rules
 
     def _outcome(self, stage: str, scenario: str, known: Iterable[_Fact]) -> _Outcome:
-        told, negated = self._interests(stage, scenario)
-        asked = {fact for fact in known if fact in told or fact[0] in negated}
+        (told, denied), groups = self._stage(stage, scenario)
+        asked = {fact for fact in known if fact in told or fact[0] in denied}
         # `court_document!=yes` must hold of a case that says nothing of it: stated to be unknown, so that no rule needs `none(...)`
-        asked.update([(key, "unknown") for key in negated.difference([key for key, _ in asked])])
-        signature = (stage, scenario, frozenset(asked))
-        outcome = self._outcomes.get(signature)
+        asked.update([(key, "unknown") for key in denied.difference([key for key, _ in asked])])
+        facts = frozenset(asked)
+        outcome = self._outcomes.get((stage, scenario, facts))
         if outcome is None:
             with self._lock:
-                outcome = self._run(stage, [(_STAGES[stage], scenario), *sorted(asked)])
+                outcome = self._describe(stage, scenario, facts, self._fire(stage, scenario, facts, groups))
                 if len(self._outcomes) >= _REMEMBERED:
                     self._outcomes.clear()
-                self._outcomes[signature] = outcome
+                self._outcomes[stage, scenario, facts] = outcome
         return outcome
 
-    def _interests_of(self, stage: str, scenario: str) -> tuple[frozenset[_Fact], frozenset[str]]:
-        """What the rules of a stage that can fire in a scenario ask for: facts, and the keys of which some value is denied (`!=`)."""
-        told, negated = set[_Fact](), set[str]()
-        for rule in self._rules.values():
-            if rule.stage == stage and _may_fire(rule, _STAGES[stage], scenario):
-                for condition in rule.when:
-                    if condition.operator == "!=":
-                        negated.add(condition.key)
-                    else:
-                        told.update([(condition.key, value) for value in condition.values])
-        return frozenset(told), frozenset(negated - {"scenario"})
+    def _fire(self, stage: str, scenario: str, facts: frozenset[_Fact], groups: Iterable[_Group]) -> set[str]:
+        """The ids of the rules that fire: the engine is asked where some group of rules has not seen the like before."""
+        remembered = [group.fired.get(group.interest.of(facts)) for group in groups]
+        if None not in remembered:
+            return set().union(*[ids for ids in remembered if ids])
+        fired = self._run(stage, [(_KEYS[stage], scenario), *sorted(facts)])
+        for group in groups:
+            if len(group.fired) >= _REMEMBERED_BY_GROUP:
+                group.fired.clear()
+            group.fired[group.interest.of(facts)] = group.rules & fired
+        return fired
 
-    def _run(self, stage: str, facts: list[_Fact]) -> _Outcome:
+    def _describe(self, stage: str, scenario: str, facts: frozenset[_Fact], fired: Iterable[str]) -> _Outcome:
+        values: dict[str, list[str]] = {_KEYS[stage]: [scenario]}
+        for key, value in sorted(facts):
+            values.setdefault(key, []).append(value)
+        rules = tuple([self._rules[rule] for rule in sorted(fired, key=self._places.__getitem__)])
+        states = dict.fromkeys([("state", state) for rule in rules for state in rule.declare])
+        values["state"] = [*values.get("state", []), *[state for _, state in states]]
+        firings = tuple([Firing(rule.id, rule.because, _on(rule, values), self._adds[rule.id]) for rule in rules])
+        return _Outcome(rules, firings, tuple(states))
+
+    def _stage_of(self, stage: str, scenario: str) -> _Stage:
+        rules = [rule for rule in self._rules.values() if rule.stage == stage and _may_fire(rule, _KEYS[stage], scenario)]
+        by_interest = defaultdict[_Interest, list[str]](list)
+        for rule in rules:
+            by_interest[_interest(_seen_with(rule, rules))].append(rule.id)
+        groups = tuple([_Group(interest, frozenset(ids), {}) for interest, ids in by_interest.items()])
+        return _Stage(_interest(rules), groups)
+
+    def _run(self, stage: str, facts: list[_Fact]) -> set[str]:
+        self.runs += 1
         self._fired.clear()
         self._declared.clear()
         try:
@@ -128,7 +185,7 @@ class Engine:
             self._host.delete_state(stage, _SID)
         if "exception" in state:
             raise EngineError(f"規則の実行中に誤りがありました: {state['exception']}")
-        return _Outcome(tuple(self._rules[rule] for rule in dict.fromkeys(self._fired)), tuple(("state", s) for s in sorted(self._declared)))
+        return set(self._fired)
 
     def _ruleset(self, stage: str) -> dict[str, Any]:
         rules = [rule for rule in self._rules.values() if rule.stage == stage]
@@ -168,6 +225,20 @@ def _known(case: Case) -> list[_Fact]:
     ]
 
 
+def _interest(rules: Iterable[RuleEntry]) -> _Interest:
+    """What some rules ask for, beside the scenario."""
+    conditions = [c for rule in rules for c in rule.when if c.key not in _KEYS.values()]
+    told = frozenset([(c.key, value) for c in conditions if c.operator != "!=" for value in c.values])
+    return _Interest(told, frozenset([c.key for c in conditions if c.operator == "!="]))
+
+
+def _seen_with(rule: RuleEntry, rules: Iterable[RuleEntry]) -> list[RuleEntry]:
+    """The rules of its stage without which nobody can tell whether a rule fires: where some declare states for which others ask, all of these."""
+    declare = [r for r in rules if r.declare]
+    ask = [r for r in rules if any(c.key == "state" for c in r.when)]
+    return [*declare, *ask] if declare and ask and (rule.declare or rule in ask) else [rule]
+
+
 def _may_fire(rule: RuleEntry, key: str, scenario: str) -> bool:
     return all((scenario in c.values) == (c.operator != "!=") for c in rule.when if c.key == key)
 
@@ -183,20 +254,6 @@ def _pattern(condition: Condition) -> dict[str, Any]:
     return {"$and": [{"k": condition.key}, value]}
 
 
-def _describe(case: Case, scenario: str, states: Iterable[_Fact]) -> Mapping[str, tuple[str, ...]]:
-    """Condition key -> the values that a firing can rest on."""
-    return {
-        "candidate": (case.scenario,),
-        "scenario": (scenario,),
-        "state": tuple(s for _, s in states),
-        "sign": case.signs,
-        "payment_method": case.payment_method or UNKNOWN,
-        "device": (case.device or "unknown",),
-        "prefecture": (case.prefecture or "unknown",),
-        **{f: (v,) for f, v in case.facts.items()},
-    }
-
-
 _PREFIX = {"candidate": "scenario:", "scenario": "scenario:", "state": "state:", "sign": "sign:"}
 _ATTRIBUTES = ("payment_method", "device", "prefecture")
 
@@ -206,11 +263,10 @@ def _adds(rule: RuleEntry) -> tuple[str, ...]:
     return (*adds, *(f"state:{s}" for s in rule.declare), *([f"scenario:{rule.revise}"] if rule.revise else []))
 
 
-def _on(rule: RuleEntry, described: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+def _on(rule: RuleEntry, known: Mapping[str, list[str]]) -> tuple[str, ...]:
     """What a rule rests on in a case: the values that meet its conditions."""
     out = []
     for condition in rule.when:
-        values = described.get(condition.key, UNKNOWN)
         prefix = _PREFIX.get(condition.key) or f"{'attribute' if condition.key in _ATTRIBUTES else 'fact'}:{condition.key}="
-        out += [prefix + v for v in values if condition.operator == "!=" or v in condition.values]
+        out += [prefix + v for v in known.get(condition.key, ()) if condition.operator == "!=" or v in condition.values]
     return tuple(out)

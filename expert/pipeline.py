@@ -176,12 +176,12 @@ class Expert:
     def answer(self, understood: Understanding, *, id: str | int = "case-1", questions: bool = True) -> Answer:
         """From what was understood to the answer."""
         case = understood.case()
-        decide = self.decide
-        scores = _revised(understood.scores, decide(case).scenario)
+        decide, decision = self.decide, self.decide(case)
+        scores = _revised(understood.scores, decision.scenario)
         both = _two_are_close(scores) and not understood.unreadable
         if both:
             decide = partial(self._decide_for_both, second=scores[1].scenario)
-        decision = decide(case)
+            decision = decide(case)
         close = lead(scores) < self.model.review_below
         needs_review = bool(understood.unreadable) or close or (both and scores[0].scenario == OUT_OF_SCOPE)
         return Answer(

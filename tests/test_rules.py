@@ -1,5 +1,7 @@
 """The rules: each example fires or does not, and the chain works as it says."""
 
+from dataclasses import replace
+
 import pytest
 
 from expert import checks, knowledge
@@ -7,7 +9,7 @@ from expert.decision import Adviser, with_second
 from expert.domain import AdvisedDesk, Case, Decision
 from expert.errors import EngineError
 from expert.inference import Engine
-from expert.schema import RuleEntry, RuleExample
+from expert.schema import Condition, RuleEntry, RuleExample
 
 KNOWLEDGE = knowledge.load()
 ENGINE = Engine(KNOWLEDGE)
@@ -56,21 +58,39 @@ def test_the_same_case_gives_the_same_firings_whatever_came_before() -> None:
     assert ENGINE.infer(case) == first
 
 
-def test_cases_that_differ_in_what_no_rule_asks_for_run_the_engine_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine, runs = Engine(KNOWLEDGE), list[str]()
-    run = engine._run
-
-    def counted(stage: str, facts: list[tuple[str, str]]) -> object:
-        runs.append(stage)
-        return run(stage, facts)
-
-    monkeypatch.setattr(engine, "_run", counted)
+def test_cases_that_differ_in_what_no_rule_asks_for_run_the_engine_once() -> None:
+    engine = Engine(KNOWLEDGE)
     first = engine.infer(Case("subscription_trap", {"paid": "yes"}, signs=("webcam_mail",)))
     second = engine.infer(Case("subscription_trap", {"paid": "yes", "goods_missing": "no"}, signs=()))
     assert first == second
-    assert runs == ["understanding", "advice"]
+    assert engine.runs == 2
     engine.infer(Case("subscription_trap", {"paid": "no"}))
-    assert runs[2:] == ["understanding", "advice"]
+    assert engine.runs == 4
+
+
+def test_a_case_of_which_each_rule_has_seen_its_part_runs_no_engine_and_fires_the_same() -> None:
+    engine = Engine(KNOWLEDGE)
+    for minor in ("yes", "no"):
+        for method in ((), ("bank_transfer",)):
+            engine.infer(Case("paid_scammer", {"paid": "yes", "minor": minor}, method))
+    for facts in ({"paid": "yes"}, {"paid": "yes", "threatened": "yes"}):
+        engine.infer(Case("paid_scammer", facts))
+    before = engine.runs
+    new = Case("paid_scammer", {"paid": "yes", "minor": "no", "threatened": "yes"}, ("bank_transfer",))
+    assert engine.infer(new) == Engine(KNOWLEDGE).infer(new)
+    assert engine.runs == before
+
+
+def test_states_that_rules_of_one_stage_hand_on_are_remembered_with_what_they_rest_on() -> None:
+    some = next(r for r in KNOWLEDGE.rules.values() if r.declare)
+
+    def rule(id: str, when: str, **more: object) -> RuleEntry:
+        return some.model_copy(update={"id": id, "when": (Condition.parse(when),), "declare": (), "salience": 0, **more})
+
+    rules = {r.id: r for r in (rule("first", "paid=yes", declare=("a",)), rule("second", "state=a", declare=("b",)))}
+    engine = Engine(replace(KNOWLEDGE, rules=rules))
+    for facts, fired in (({}, []), ({"paid": "yes"}, ["first", "second"]), ({"paid": "no"}, [])) * 2:
+        assert [f.rule for f in engine.infer(Case("phishing", facts))[1]] == fired
 
 
 def test_a_fault_inside_a_rule_is_raised_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
