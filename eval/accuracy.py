@@ -11,6 +11,7 @@ import datetime
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from eval.baselines import Guess, Guesses, Method, Texts, methods, part, read, say, train_on, with_rules
@@ -147,9 +148,19 @@ def measure(files: Sequence[Path], ginza_python: str) -> list[str]:
     for split in splits:
         say(f"表: {split.name}")
         out += [f"### Scenario: {split.name}", *scenario_table(split, rows)]
-    out += ["### Facts, advice, safety", *project_table(results), *(probe_line(expert, f.name, r) for f, r in probing.items())]
+    two_readers = [
+        _by_two_readers(expert, split, result) for split, result in zip(splits, results, strict=True) if any(e.open_facts for e in split.examples)
+    ]
+    out += ["### Facts, advice, safety", *project_table([*results, *two_readers]), *(probe_line(expert, f.name, r) for f, r in probing.items())]
     out += ["", "### Each fact", *fact_table(results)]
     return [*out, "### Learning curve (hits@1)", *markdown(["training examples", *(s.name for s in splits)], curve(expert, train, splits))]
+
+
+def _by_two_readers(expert: Expert, split: Texts, result: Evaluation) -> Evaluation:
+    """The same with the facts on which a third reader alone differs measured as well."""
+    open_facts = {example.id: example.open_facts for example in split.examples}
+    outcomes = [replace(o, unsure_facts=tuple(f for f in o.unsure_facts if f not in open_facts[o.id])) for o in result.outcomes]
+    return evaluation.evaluate(outcomes, expert, f"{split.name}, two readers")
 
 
 def replaced(text: str, figures: Sequence[str]) -> str:

@@ -30,13 +30,18 @@ def main() -> None:
 def _print_agreement(examples: list[Example]) -> None:
     read = [e for e in examples if e.second]
     same = sum(e.second == e.scenario for e in read)
-    stated = [(f in e.unsure_facts) for e in read for f in {*e.facts, *e.unsure_facts}]
+    stated = [(f in _unsure_to_two(e)) for e in read for f in {*e.facts, *_unsure_to_two(e)}]
     alike = 1 - sum(stated) / max(len(stated), 1)
     print(f"  read twice: {len(read)}; the same scenario: {same / max(len(read), 1):.1%}; stated facts read alike: {alike:.1%}")
 
 
+def _unsure_to_two(example: Example) -> set[str]:
+    """The facts on which the first two readers differ."""
+    return {*example.unsure_facts} - {*example.open_facts}
+
+
 def _print_third_reading(test: list[Example]) -> None:
-    """A third reader of the test split, who saw the definitions and the texts and nothing else.
+    """A third reader of the test split, who saw the definitions and the texts and nothing else, measured against what the first two agree on.
 
     Rows of id, scenario, accept, facts (`!` before a no, `?` before what a reader could say or not: taken as unstated here; `-`: none).
     """
@@ -45,8 +50,8 @@ def _print_third_reading(test: list[Example]) -> None:
     test = [e for e in test if e.id in read]
     same = sum(read[e.id][0] == e.scenario for e in test)
     accepted = sum(read[e.id][0] in (e.scenario, *e.accept) for e in test)
-    said = {(e.id, f) for e in test for f in read[e.id][1] if f[0] not in "!?-" and f not in e.unsure_facts}
-    true = {(e.id, f) for e in test for f, value in e.facts.items() if value == "yes" and f not in e.unsure_facts}
+    said = {(e.id, f) for e in test for f in read[e.id][1] if f[0] not in "!?-" and f not in _unsure_to_two(e)}
+    true = {(e.id, f) for e in test for f, value in e.facts.items() if value == "yes" and f not in _unsure_to_two(e)}
     f1 = 2 * len(said & true) / (len(said) + len(true))
     shares = f"the same scenario {same / len(test):.1%}, with accept {accepted / len(test):.1%}"
     print(f"third reading of {len(test)} of the test split: {shares}; F1 of yes {f1:.3f}")

@@ -17,6 +17,7 @@ _KEYS: Mapping[str, tuple[type, str]] = {
     "accept": _LIST,
     "facts": _MAP,
     "unsure_facts": _LIST,
+    "open_facts": _LIST,
     "second": _TEXT,
     "voice": _MAP,
     "writer": _TEXT,
@@ -30,7 +31,8 @@ _SHOWN_FAULTS = 20
 class Example:
     """One labelled complaint. `facts` holds only what is stated; `accept` other scenarios that are also right.
 
-    `second` is the scenario that an independent second reader gave, `unsure_facts` names the facts on which the two readers differ.
+    `second` is the scenario that an independent second reader gave, `unsure_facts` names the facts on which readers differ: neither trained on
+    nor measured. `open_facts` are those of them that only a third reader saw otherwise or called open.
     """
 
     id: str
@@ -39,6 +41,7 @@ class Example:
     accept: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     unsure_facts: tuple[str, ...] = ()
+    open_facts: tuple[str, ...] = ()
     second: str = ""
     voice: Mapping[str, str] = field(default_factory=dict)
     writer: str = ""
@@ -120,9 +123,11 @@ def _example(row: Any, scenarios: Collection[str], facts: Collection[str]) -> Ex
     for name, value in stated.items():
         if name not in facts or value not in ("yes", "no"):
             raise ValueError(f"事実「{name}={value}」は使えません(名前は {'、'.join(facts)}、値は yes か no)")
-    for name in row.get("unsure_facts") or ():
-        if not isinstance(name, str) or name not in facts:
-            raise ValueError(f"unsure_facts の「{name}」は使えません(使えるのは {'、'.join(facts)})")
+    for key in ("unsure_facts", "open_facts"):
+        for name in row.get(key) or ():
+            if not isinstance(name, str) or name not in facts:
+                raise ValueError(f"{key} の「{name}」は使えません(使えるのは {'、'.join(facts)})")
+    open_facts = tuple(row.get("open_facts") or ())
     if not (row["text"] or "").strip():
         raise ValueError("text が空です")
     return Example(
@@ -131,7 +136,8 @@ def _example(row: Any, scenarios: Collection[str], facts: Collection[str]) -> Ex
         scenario=row["scenario"],
         accept=tuple(row.get("accept") or ()),
         facts=stated,
-        unsure_facts=tuple(row.get("unsure_facts") or ()),
+        unsure_facts=tuple(dict.fromkeys([*(row.get("unsure_facts") or ()), *open_facts])),
+        open_facts=open_facts,
         second=row.get("second") or "",
         voice=row.get("voice") or {},
         writer=row.get("writer") or "",
