@@ -56,7 +56,7 @@ def forget(expert: Expert) -> None:
     """Whatever the rules made of earlier cases."""
     expert._decisions.clear()
     expert.engine.forget()
-    expert.adviser._advice.cache_clear()
+    expert.adviser.forget()
 
 
 def clips(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:

@@ -5,7 +5,7 @@ from functools import lru_cache, partial
 
 from expert.domain import OUT_OF_SCOPE, URGENCIES, AdvisedAction, AdvisedDesk, Decision, Firing, Urgency
 from expert.knowledge import KnowledgeBase
-from expert.schema import ActionEntry, DeskEntry, PoliceDeskEntry, RuleEntry, Source
+from expert.schema import DeskEntry, PoliceDeskEntry, Source
 
 _FIRST_ACTION, _FIRST_DESK = "call_110", "police_110"
 _REMEMBERED = 5_000
@@ -16,8 +16,15 @@ class Adviser:
     """Knows the actions and desks of the rules; what follows from the same rules is made once. Safe for several threads."""
 
     def __init__(self, knowledge: KnowledgeBase) -> None:
+        self._knowledge = knowledge
         self._reported = frozenset(action.done for action in knowledge.actions.values())
-        self._advice = lru_cache(_REMEMBERED)(partial(_advice, knowledge))
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop what is remembered of earlier cases (for measurements)."""
+        self._advice = lru_cache(_REMEMBERED)(self._advice_of)
+        self._action = lru_cache(_REMEMBERED)(partial(_action, self._knowledge))
+        self._desk = lru_cache(_REMEMBERED)(partial(_desk, self._knowledge))
 
     def decide(self, scenario: str, firings: Sequence[Firing], prefecture: str | None = None, signs: Iterable[str] = ()) -> Decision:
         """Collect actions and desks, each with the rules that chose it.
@@ -28,13 +35,13 @@ class Adviser:
         advice = self._advice(scenario, tuple([f.rule for f in firings]), prefecture, self._reported.intersection(signs))
         return advice._replace(trace=tuple(firings))
 
-
-def _advice(knowledge: KnowledgeBase, scenario: str, rules: Iterable[str], prefecture: str | None, signs: Container[str]) -> Decision:
-    """A decision without its trace."""
-    fired = [knowledge.rules[rule] for rule in rules]
-    actions = [_action(knowledge.actions[a], by, signs) for a, by in _chosen([(r, r.actions) for r in fired])]
-    desks = [_desk(knowledge.desks[d], by, knowledge, prefecture) for d, by in _chosen([(r, r.desks) for r in fired])]
-    return _ordered(scenario, actions, desks, (), knowledge)
+    def _advice_of(self, scenario: str, rules: Iterable[str], prefecture: str | None, signs: Container[str]) -> Decision:
+        """A decision without its trace."""
+        entries = self._knowledge.actions
+        fired = [self._knowledge.rules[rule] for rule in rules]
+        actions = [self._action(a, by, entries[a].done in signs) for a, by in _chosen([(r.id, r.actions) for r in fired])]
+        desks = [self._desk(d, by, prefecture) for d, by in _chosen([(r.id, r.desks) for r in fired])]
+        return _ordered(scenario, actions, desks, (), self._knowledge)
 
 
 def _ordered(scenario: str, actions: list[AdvisedAction], desks: list[AdvisedDesk], trace: tuple[Firing, ...], knowledge: KnowledgeBase) -> Decision:
@@ -68,32 +75,28 @@ def with_second(first: Decision, second: Decision, knowledge: KnowledgeBase) -> 
     return _ordered(first.scenario, [*first.actions, *actions], [*first.desks, *desks], trace, knowledge)
 
 
-def _chosen(fired: Iterable[tuple[RuleEntry, Iterable[str]]]) -> list[tuple[str, list[RuleEntry]]]:
+def _chosen(fired: Iterable[tuple[str, Iterable[str]]]) -> list[tuple[str, tuple[str, ...]]]:
     """Each entry with the rules that chose it."""
-    chosen: dict[str, list[RuleEntry]] = {}
+    chosen: dict[str, list[str]] = {}
     for rule, entries in fired:
         for entry in entries:
             chosen.setdefault(entry, []).append(rule)
-    return list(chosen.items())
+    return [(entry, tuple(rules)) for entry, rules in chosen.items()]
 
 
-def _action(entry: ActionEntry, rules: Sequence[RuleEntry], signs: Container[str]) -> AdvisedAction:
-    done = entry.done in signs
+def _action(knowledge: KnowledgeBase, action: str, rules: tuple[str, ...], done: bool) -> AdvisedAction:
+    entry = knowledge.actions[action]
     return AdvisedAction(
         id=entry.id,
-        urgency=_urgency(entry.urgency, [rule.urgency for rule in rules]),
+        urgency=_urgency(entry.urgency, [knowledge.rules[rule].urgency for rule in rules]),
         text=entry.text,
         because=entry.why + _DONE if done else entry.why,
-        rules=_ids(rules),
+        rules=rules,
         source=_source(entry.sources),
         checked=entry.checked,
         confidence=entry.confidence,
         done=done,
     )
-
-
-def _ids(rules: Iterable[RuleEntry]) -> tuple[str, ...]:
-    return tuple([rule.id for rule in rules])
 
 
 def _urgency(own: Urgency, overrides: Iterable[Urgency | None]) -> Urgency:
@@ -103,7 +106,8 @@ def _urgency(own: Urgency, overrides: Iterable[Urgency | None]) -> Urgency:
     return min((u or own for u in overrides), key=URGENCIES.index)
 
 
-def _desk(entry: DeskEntry, rules: Sequence[RuleEntry], knowledge: KnowledgeBase, prefecture: str | None) -> AdvisedDesk:
+def _desk(knowledge: KnowledgeBase, desk: str, rules: tuple[str, ...], prefecture: str | None) -> AdvisedDesk:
+    entry = knowledge.desks[desk]
     local = knowledge.police_desks.get(prefecture or "") if entry.id == "police_cyber" else None
     if local and local.phone:
         return _local_police(entry, local, rules)
@@ -115,14 +119,14 @@ def _desk(entry: DeskEntry, rules: Sequence[RuleEntry], knowledge: KnowledgeBase
         hours=entry.hours,
         how=entry.how,
         because=entry.why,
-        rules=_ids(rules),
+        rules=rules,
         source=_source(entry.sources),
         checked=entry.checked,
         confidence=entry.confidence,
     )
 
 
-def _local_police(entry: DeskEntry, local: PoliceDeskEntry, rules: Sequence[RuleEntry]) -> AdvisedDesk:
+def _local_police(entry: DeskEntry, local: PoliceDeskEntry, rules: tuple[str, ...]) -> AdvisedDesk:
     unsure = f"番号は古い資料によります。つながらないときは {local.fallback_phone} へ。" if local.confidence == "low" else None
     return AdvisedDesk(
         id=entry.id,
@@ -132,7 +136,7 @@ def _local_police(entry: DeskEntry, local: PoliceDeskEntry, rules: Sequence[Rule
         hours=local.hours or entry.hours,
         how=unsure or entry.how,
         because=entry.why,
-        rules=_ids(rules),
+        rules=rules,
         source=_source(local.sources),
         checked=local.checked,
         confidence=local.confidence,

@@ -48,10 +48,11 @@ class Tokenizer:
 
     def tokenize(self, text: str) -> TokenizedText:
         """Any string, lone surrogates included (each is read as U+FFFD); blanks are not tokens."""
-        normal, origin = fold(text)
+        plain = _PLAIN.fullmatch(text)
+        normal, origin = (unicodedata.normalize("NFKC", text), None) if plain else fold(text)
         morphemes = self._sudachi().tokenize(_for_sudachi(normal))
         lemmas = self._normalized_forms(morphemes)
-        if not _PLAIN.fullmatch(normal):  # blanks and zero-length morphemes (of …) are no tokens
+        if not plain:  # blanks and zero-length morphemes (of …) are no tokens
             kept = [i for i, lemma in enumerate(lemmas) if lemma not in _BLANK]
             if not _WHOLE.fullmatch(normal):
                 kept = [i for i in kept if morphemes[i].begin() < morphemes[i].end()]
