@@ -12,7 +12,6 @@ Where a case is new as a whole, the engine need not run either if each rule has 
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
 from typing import Any, NamedTuple
 
 from expert.domain import Case, Firing
@@ -100,12 +99,15 @@ class Engine:
         self._host = _Host()
         self._host.set_rulesets({stage: self._ruleset(stage) for stage in _KEYS})
         self._adds = {rule.id: _adds(rule) for rule in knowledge.rules.values()}
-        self.forget()
+        self._stages: dict[tuple[str, str], _Stage] = {}
+        self._outcomes: dict[tuple[object, ...], _Outcome] = {}
 
     def forget(self) -> None:
         """Drop what is remembered of earlier cases (for measurements)."""
-        self._outcomes: dict[tuple[object, ...], _Outcome] = {}
-        self._stage = cache(self._stage_of)
+        self._outcomes.clear()
+        for stage in self._stages.values():
+            for group in stage.groups:
+                group.fired.clear()
 
     def infer(self, case: Case) -> tuple[str, tuple[Firing, ...]]:
         """The scenario after revision (where it is settled only by rules that say so), and every rule that fired, in order.
@@ -165,6 +167,12 @@ class Engine:
         values["state"] = [*values.get("state", []), *[state for _, state in states]]
         firings = tuple([Firing(rule.id, rule.because, _on(rule, values), self._adds[rule.id]) for rule in rules])
         return _Outcome(rules, firings, tuple(states))
+
+    def _stage(self, stage: str, scenario: str) -> _Stage:
+        found = self._stages.get((stage, scenario))
+        if found is None:
+            found = self._stages[stage, scenario] = self._stage_of(stage, scenario)
+        return found
 
     def _stage_of(self, stage: str, scenario: str) -> _Stage:
         rules = [rule for rule in self._rules.values() if rule.stage == stage and _may_fire(rule, _KEYS[stage], scenario)]
