@@ -93,6 +93,12 @@ def test_a_fifth_of_the_texts_is_long() -> None:
     assert sum(len(e.text) > 250 for e in TRAIN) >= len(TRAIN) / 5
 
 
+def test_what_readers_see_otherwise_is_not_measured() -> None:
+    assert any(e.open_facts for e in TEST)
+    assert all(set(e.open_facts) <= set(e.unsure_facts) for e in TEST)
+    assert not any(e.open_facts for e in [*TRAIN, *BORDERS])
+
+
 def test_ids_are_unique() -> None:
     assert [i for i, n in Counter(e.id for e in [*TRAIN, *TEST, *BORDERS]).items() if n > 1] == []
 
@@ -120,6 +126,7 @@ BAD_LINES = [
     ('{"id": 1, "text": "x", "scenario": "phishing", "accept": [3]}', "x.jsonl:1行目: 場面「3」は使えません"),
     ('{"id": 1, "text": "x", "scenario": "phishing", "facts": ["paid"]}', "x.jsonl:1行目: facts は{…} の組にしてください"),
     ('{"id": 1, "text": "x", "scenario": "phishing", "unsure_facts": ["payed"]}', "x.jsonl:1行目: unsure_facts の「payed」は使えません"),
+    ('{"id": 1, "text": "x", "scenario": "phishing", "open_facts": ["payed"]}', "x.jsonl:1行目: open_facts の「payed」は使えません"),
     ("{", "x.jsonl:1行目: JSONとして読めません(2文字目)"),
     ('{"a":' * 99_999, "x.jsonl:1行目: JSONとして読めません(桁の多すぎる数か"),
     ("9" * 5_000, "x.jsonl:1行目: JSONとして読めません(桁の多すぎる数か"),
