@@ -50,7 +50,7 @@ class Outcome:
 
     @property
     def reading(self) -> metrics.Reading:
-        """Facts of the label, facts read, and those on which two readers differ."""
+        """Facts of the label, facts read, and those on which readers differ."""
         return self.gold_facts, self.facts, self.unsure_facts
 
     def hit_within(self, first: int, *, accept: bool) -> bool:

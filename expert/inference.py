@@ -34,7 +34,7 @@ _KEYS = {"understanding": "candidate", "advice": "scenario"}
 _NO_SCENARIO = ""
 _REMEMBERED = 20_000
 _REMEMBERED_BY_GROUP = 1_000
-"""Outcomes of a stage, and of a group of rules: bounds on memory (some 20 MB), not settings to tune."""
+"""Outcomes of a stage, and of a group of rules: bounds on memory, not settings to tune."""
 
 _Fact = tuple[str, str]
 
@@ -176,9 +176,10 @@ class Engine:
 
     def _stage_of(self, stage: str, scenario: str) -> _Stage:
         rules = [rule for rule in self._rules.values() if rule.stage == stage and _may_fire(rule, _KEYS[stage], scenario)]
+        chained = _chained(rules)
         by_interest = defaultdict[_Interest, list[str]](list)
         for rule in rules:
-            by_interest[_interest(_seen_with(rule, rules))].append(rule.id)
+            by_interest[_interest(chained if rule in chained else [rule])].append(rule.id)
         groups = tuple([_Group(interest, frozenset(ids), {}) for interest, ids in by_interest.items()])
         return _Stage(_interest(rules), groups)
 
@@ -240,11 +241,11 @@ def _interest(rules: Iterable[RuleEntry]) -> _Interest:
     return _Interest(told, frozenset([c.key for c in conditions if c.operator == "!="]))
 
 
-def _seen_with(rule: RuleEntry, rules: Iterable[RuleEntry]) -> list[RuleEntry]:
-    """The rules of its stage without which nobody can tell whether a rule fires: where some declare states for which others ask, all of these."""
-    declare = [r for r in rules if r.declare]
-    ask = [r for r in rules if any(c.key == "state" for c in r.when)]
-    return [*declare, *ask] if declare and ask and (rule.declare or rule in ask) else [rule]
+def _chained(rules: Iterable[RuleEntry]) -> list[RuleEntry]:
+    """Rules of a stage of which some declare states for which others ask: without all of these nobody can tell whether one of them fires."""
+    declare = [rule for rule in rules if rule.declare]
+    ask = [rule for rule in rules if any(c.key == "state" for c in rule.when)]
+    return [*declare, *ask] if declare and ask else []
 
 
 def _may_fire(rule: RuleEntry, key: str, scenario: str) -> bool:

@@ -68,7 +68,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class FactScore:
-    """How one fact (or all together) was read. Cases where two readers differed are not in it.
+    """How one fact (or all together) was read. Cases where readers differed are not in it.
 
     `false_yes` of `not_yes` cases that are not labelled yes got a yes; `wrong_no` got a no without being labelled so.
     """
@@ -207,7 +207,7 @@ def kept_where(reviewed: Sequence[bool], hits: Sequence[bool]) -> Kept:
 # ---- facts ----------------------------------------------------------------------------------------------------------
 
 Reading = tuple[Mapping[str, str], Mapping[str, str], Iterable[str]]
-"""Facts as labelled, facts as read (`yes`, `no`, or missing), facts on which two readers differed."""
+"""Facts as labelled, facts as read (`yes`, `no`, or missing), facts on which readers differed."""
 
 
 def fact_scores(readings: Iterable[Reading], facts: Iterable[str]) -> dict[str, FactScore]:

@@ -87,9 +87,9 @@ def test_states_that_rules_of_one_stage_hand_on_are_remembered_with_what_they_re
     def rule(id: str, when: str, **more: object) -> RuleEntry:
         return some.model_copy(update={"id": id, "when": (Condition.parse(when),), "declare": (), "salience": 0, **more})
 
-    rules = {r.id: r for r in (rule("first", "paid=yes", declare=("a",)), rule("second", "state=a", declare=("b",)))}
-    engine = Engine(replace(KNOWLEDGE, rules=rules))
-    for facts, fired in (({}, []), ({"paid": "yes"}, ["first", "second"]), ({"paid": "no"}, [])) * 2:
+    chain = [rule("first", "paid=yes", declare=("a",)), rule("second", "state=a", declare=("b",)), rule("third", "minor=yes", declare=("c",))]
+    engine = Engine(replace(KNOWLEDGE, rules={r.id: r for r in chain}))
+    for facts, fired in (({"minor": "yes"}, ["third"]), ({"paid": "yes"}, ["first", "second"]), ({}, [])):
         assert [f.rule for f in engine.infer(Case("phishing", facts))[1]] == fired
 
 
