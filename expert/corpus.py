@@ -65,7 +65,8 @@ def fingerprint(files: list[Path]) -> str:
     """Changes whenever a file's name or content does."""
     digest = hashlib.sha256()
     for file in files:
-        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+        for part in (file.name.encode(), b"\0", file.read_bytes(), b"\0"):
+            digest.update(part)
     return digest.hexdigest()
 
 

@@ -39,6 +39,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "rules": RuleEntry,
 }
 _LEXICON = frozenset(("facts", "signs", "methods", "devices", "elapsed", "prefectures", "cues"))
+_PREFECTURES = {f"{n:02}" for n in range(1, 48)}
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,7 @@ def _bad_condition(condition: Condition, known: Mapping[str, set[str]], states: 
         "sign": known["signs"],
         "payment_method": {*known["methods"], "unknown"},
         "device": {"pc", "smartphone"},
-        "prefecture": {f"{n:02}" for n in range(1, 48)},
+        "prefecture": _PREFECTURES,
     }.get(condition.key, {"yes", "no"} if condition.key in known["facts"] else None)
     if allowed is None:
         yield f"条件「{condition}」の「{condition.key}」は事実の名前ではありません"

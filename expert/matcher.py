@@ -15,7 +15,8 @@ from ahocorasick_rs import AhoCorasick
 
 from expert.domain import Mention, TokenizedText
 from expert.errors import KnowledgeError
-from expert.patterns import LazyPattern, Searcher, beginnings, begins_with, has_alternatives, within
+from expert.literals import Literals, begins_with, has_alternatives
+from expert.patterns import LazyPattern, Searcher
 from expert.schema import LexiconEntry
 
 _REACH = 44
@@ -80,27 +81,30 @@ Places = Mapping[str, list[int]]
 class Matcher:
     """Indexed concepts. Values in, values out; safe for several threads."""
 
-    def __init__(self, concepts: Iterable[LexiconEntry]) -> None:
+    def __init__(self, concepts: Iterable[LexiconEntry], literals: Literals | None = None) -> None:
+        """`literals`: what is known of their patterns from an earlier time."""
+        literals = literals or Literals()
         self._acts: dict[str, list[_Act]] = {}
         self._needed: dict[str, frozenset[str]] = {}
         """Of the verbs that count only with a thing: the concepts of which one must have a thing in the text."""
         raw: dict[tuple[str, str, int], list[str]] = {}
         by_id = {concept.id: concept for concept in concepts}
-        self._tails = {concept.id: beginnings(_ending(concept)) for concept in by_id.values()}
+        self._tails = {concept.id: literals.beginnings(_ending(concept)) for concept in by_id.values()}
         pattern = cache(LazyPattern)  # concepts share many of their words
         guards = {concept.id: _guard(concept) for concept in by_id.values()}
         for concept in by_id.values():
-            self._add(concept, guards[concept.id], raw)
+            self._add(concept, guards[concept.id], raw, literals)
         for lemma, acts in self._acts.items():
             if all(act.things for act in acts):
                 self._needed[lemma] = frozenset(act.concept for act in acts)
-        awaited = {concept.id: within(_ending(concept)) for concept in by_id.values() if concept.endings and "" in self._tails[concept.id]}
+        vague = [concept for concept in by_id.values() if concept.endings and "" in self._tails[concept.id]]
+        awaited = {concept.id: literals.within(_ending(concept)) for concept in vague}
         tried, waiting = defaultdict[str, list[_Phrase]](list), defaultdict[str, list[_Phrase]](list)
         for (key, concept_id, skip), phrases in raw.items():
             joined = "|".join(sorted(phrases, key=len, reverse=True))
             found = waiting if awaited.get(concept_id) else tried
             found[key].append(_Phrase(concept_id, pattern(joined), skip, guards[concept_id]))
-        things, awaited_by = _thing_beginnings(by_id.values()), _by_string(awaited)
+        things, awaited_by = _thing_beginnings(by_id.values(), literals), _by_string(awaited)
         keys = dict.fromkeys([*tried, *waiting, *things, *awaited_by])
         self._beginnings = [_Beginning(tried[key], things.get(key, []), _any(key, tried[key]), waiting[key], awaited_by.get(key, [])) for key in keys]
         self._finder = AhoCorasick(list(keys))
@@ -120,7 +124,7 @@ class Matcher:
                 kept.append(mention)
         return kept
 
-    def _add(self, concept: LexiconEntry, guard: _Guard | None, raw: dict[tuple[str, str, int], list[str]]) -> None:
+    def _add(self, concept: LexiconEntry, guard: _Guard | None, raw: dict[tuple[str, str, int], list[str]], literals: Literals) -> None:
         things = LazyPattern("|".join(sorted(concept.things, key=len, reverse=True))) if concept.things else None
         for act in concept.acts:
             self._acts.setdefault(act, []).append(_Act(concept.id, things, guard))
@@ -128,7 +132,7 @@ class Matcher:
         next_to = _few(self._tails[concept.id])
         for written in concept.phrases:
             phrase = f"(?:{written})" if endings and has_alternatives(written) else written
-            for key in beginnings(phrase):
+            for key in literals.beginnings(phrase):
                 skip = len(key) if begins_with(phrase, key) else 0  # many phrases differ in their first words alone: what follows is compiled once
                 for tail in next_to if phrase == key else ("",):
                     raw.setdefault((key + tail, concept.id, skip), []).append(phrase[skip:] + endings)
@@ -208,10 +212,10 @@ def _blocked(normal: str, start: int, end: int, guard: _Guard) -> bool:
     return around.search(normal, first, last) is not None
 
 
-def _thing_beginnings(concepts: Iterable[LexiconEntry]) -> dict[str, list[str]]:
+def _thing_beginnings(concepts: Iterable[LexiconEntry], literals: Literals) -> dict[str, list[str]]:
     out: dict[str, set[str]] = {}
     for concept in concepts:
-        found = {thing: beginnings(thing) for thing in concept.things}
+        found = {thing: literals.beginnings(thing) for thing in concept.things}
         if vague := [thing for thing, keys in found.items() if "" in keys]:
             raise KnowledgeError(
                 [f"概念 {concept.id}: things の「{t}」は、どの文字で始まるかが決まりません。文字か [ ] で始めてください" for t in vague]

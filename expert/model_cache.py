@@ -1,28 +1,33 @@
-"""The trained model in the user's cache, under a key of everything that shapes it.
+"""What is slow to make, in the user's cache, under a key of everything that shapes it: the trained model, and the literals of the lexicon's patterns.
 
-The file is a plain .npz without pickled objects: it cannot execute code.
+The files are a plain .npz without pickled objects and JSON: they cannot execute code.
 """
 
 import contextlib
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import IO, Any, TypeVar
 
 import numpy as np
 import platformdirs
 
 from expert.classifier import Array, Model
+from expert.literals import Literals
 
 _FORMAT = "16"
 """Of the file; part of the key."""
-_SHAPING = ("assertion", "classifier", "matcher", "numerals", "patterns", "tokenizer", "training", "trigrams")
+_SHAPING = ("assertion", "classifier", "literals", "matcher", "numerals", "patterns", "tokenizer", "training", "trigrams")
 """The modules that make features of texts and a model of features: their code is part of the key."""
 _KEPT = 4
-"""Models, those used last: each edit of the lexicon or the corpus makes one of some 60 MB."""
+"""Files of a kind, those used last: each edit of the lexicon or the corpus makes a model of some 60 MB."""
 _LIBRARIES = ("scikit-learn", "sudachipy", "sudachidict-core", "numpy")
+_Made = TypeVar("_Made")
 
 
 def cache_key(*parts: str) -> str:
@@ -41,21 +46,71 @@ def cached(key: str, make: Callable[[], Model]) -> Model:
     """The model of this key from the cache, else made anew and kept. A cache that is missing, damaged or not writable costs time only."""
     file = cache_directory() / f"model-{key}.npz"
     model = _read(file, key)
-    if model is not None:
-        with contextlib.suppress(OSError):
-            os.utime(file)  # what is used is not forgotten
-        return model
-    model = make()
-    with contextlib.suppress(OSError):
-        _write(file, model)
-        _forget(file.parent)
+    if model is None:
+        model = make()
+        _keep(file, partial(_write, model))
+    else:
+        _use(file)
     return model
 
 
-def _forget(directory: Path) -> None:
-    """Remove all models but those that were used last."""
-    for old in sorted(directory.glob("model-*.npz"), key=lambda f: f.stat().st_mtime)[:-_KEPT]:
-        old.unlink()
+def with_literals(key: str, make: Callable[[Literals], _Made]) -> _Made:
+    """What `make` makes of the literals of this key; what it adds to them is kept for the next time."""
+    file = cache_directory() / f"literals-{key}.json"
+    literals = Literals(_read_literals(file))
+    had = len(literals.known)
+    made = make(literals)
+    if len(literals.known) > had:
+        _keep(file, partial(_write_literals, literals))
+    elif had:
+        _use(file)
+    return made
+
+
+def _use(file: Path) -> None:
+    """What is used is not forgotten."""
+    with contextlib.suppress(OSError):
+        os.utime(file)
+
+
+def _keep(file: Path, write: Callable[[IO[bytes]], None]) -> None:
+    """Write a file beside its name first, so that a reader never sees half of it, and remove all of its kind but those that were used last."""
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                write(stream)
+            os.replace(temporary, file)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+        kind = file.name.split("-")[0]
+        for old in sorted(file.parent.glob(f"{kind}-*{file.suffix}"), key=lambda f: f.stat().st_mtime)[:-_KEPT]:
+            old.unlink()
+
+
+def _read_literals(file: Path) -> dict[str, list[str]]:
+    try:
+        digest, _, written = file.read_bytes().partition(b"\n")
+        known = json.loads(written)
+    except (OSError, ValueError):
+        return {}
+    return known if digest == _digest(written) else {}
+
+
+def _write_literals(literals: Literals, stream: IO[bytes]) -> None:
+    written = json.dumps(literals.known, ensure_ascii=False).encode()
+    stream.write(_digest(written) + b"\n" + written)
+
+
+def _digest(*parts: Any) -> bytes:
+    """Of bytes and arrays, one after the other."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest().encode()
 
 
 def _read(file: Path, key: str) -> Model | None:
@@ -67,10 +122,9 @@ def _read(file: Path, key: str) -> Model | None:
 
 
 def _unpack(data: Mapping[str, Array], key: str) -> Model | None:
-    names = bytes(data["vocabulary"]).decode("utf-8").split("\0")
-    weights = data["weights"].astype(np.float32)
-    digest = hashlib.sha256(bytes(data["vocabulary"]) + data["weights"].tobytes()).hexdigest()
-    if str(data["key"]) != key or str(data["digest"]) != digest or len(names) != len(weights):
+    vocabulary, weights = bytes(data["vocabulary"]), data["weights"]  # each look reads the file
+    names = vocabulary.decode("utf-8").split("\0")
+    if str(data["key"]) != key or str(data["digest"]) != _digest(vocabulary, weights).decode() or len(names) != len(weights):
         return None
     priors: dict[str, dict[str, float]] = {}
     for name, value in zip(data["prior_names"], data["prior_values"], strict=True):
@@ -81,7 +135,7 @@ def _unpack(data: Mapping[str, Array], key: str) -> Model | None:
         statements=tuple((fact, "yes" if value == "yes" else "no") for fact, value in (str(s).split("=") for s in data["statements"])),
         vocabulary={name: i for i, name in enumerate(names)},
         idf=data["idf"],
-        weights=weights,
+        weights=weights.astype(np.float32, copy=False),
         bias=data["bias"],
         temperature=float(data["temperature"]),
         review_below=float(data["review_below"]),
@@ -90,32 +144,22 @@ def _unpack(data: Mapping[str, Array], key: str) -> Model | None:
     )
 
 
-def _write(file: Path, model: Model) -> None:
-    """Written beside its name first: a reader never sees half a file."""
+def _write(model: Model, stream: IO[bytes]) -> None:
     names = [name for name, _ in sorted(model.vocabulary.items(), key=lambda item: item[1])]
     vocabulary = np.frombuffer("\0".join(names).encode("utf-8", "surrogatepass"), np.uint8)
     priors = {f"{s}/{f}": p for s, by_fact in model.priors.items() for f, p in by_fact.items()}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            np.savez(
-                stream,
-                key=model.key,
-                digest=hashlib.sha256(vocabulary.tobytes() + model.weights.tobytes()).hexdigest(),
-                scenarios=np.array(model.scenarios),
-                statements=np.array(["=".join(s) for s in model.statements]),
-                vocabulary=vocabulary,
-                idf=model.idf,
-                weights=model.weights,
-                bias=model.bias,
-                temperature=model.temperature,
-                review_below=model.review_below,
-                prior_names=np.array(list(priors)),
-                prior_values=np.array(list(priors.values())),
-            )
-        os.replace(temporary, file)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    np.savez(
+        stream,
+        key=model.key,
+        digest=_digest(vocabulary, np.ascontiguousarray(model.weights)).decode(),
+        scenarios=np.array(model.scenarios),
+        statements=np.array(["=".join(s) for s in model.statements]),
+        vocabulary=vocabulary,
+        idf=model.idf,
+        weights=model.weights,
+        bias=model.bias,
+        temperature=model.temperature,
+        review_below=model.review_below,
+        prior_names=np.array(list(priors)),
+        prior_values=np.array(list(priors.values())),
+    )

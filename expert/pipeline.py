@@ -18,6 +18,7 @@ from expert.errors import InputError
 from expert.inference import Engine
 from expert.knowledge import KnowledgeBase
 from expert.limits import check_text, unreadable
+from expert.literals import Literals
 from expert.matcher import Matcher
 from expert.parallel import beside
 from expert.questions import METHOD, ask_back
@@ -60,14 +61,13 @@ class Understanding(NamedTuple):
 class Expert:
     """The expert system. One instance serves any number of texts and threads; it keeps no text."""
 
-    def __init__(self, knowledge_base: KnowledgeBase, model: Model | None = None) -> None:
-        self.knowledge = knowledge_base
+    def __init__(self, knowledge_base: KnowledgeBase, model: Model | None = None, literals: Literals | None = None) -> None:
+        kb = self.knowledge = knowledge_base
         self.tokenizer = Tokenizer()
-        kb = knowledge_base
         concepts = [c for f in kb.facts.values() for c in f.concepts]
         for entries in (kb.signs, kb.methods, kb.devices, kb.elapsed, kb.prefectures):
             concepts += entries.values()
-        self.matcher = Matcher(concepts)
+        self.matcher = Matcher(concepts, literals)
         self.assertion = AssertionAnalyzer(kb.facts, kb.cues, kb.deeds)
         self.attributes = AttributeReader(kb, self.assertion.holds)
         self.engine, self.adviser = Engine(kb), Adviser(kb)
@@ -81,10 +81,11 @@ class Expert:
 
         `on_training` is called before training starts. Raises KnowledgeError, EvaluationError or EngineError.
         """
-        expert = cls(knowledge.load(rules))
-        files = corpus.training_files(corpus_directory)
-        key = model_cache.cache_key(corpus.fingerprint(files), expert.knowledge.lexicon_version, repr(training.SETTINGS))
-        expert._model = model_cache.cached(key, lambda: expert.train(files, key, on_training))
+        with collection_paused():
+            kb, files = knowledge.load(rules), corpus.training_files(corpus_directory)
+            key = model_cache.cache_key(corpus.fingerprint(files), kb.lexicon_version, repr(training.SETTINGS))
+            expert = model_cache.with_literals(key, lambda literals: cls(kb, literals=literals))
+            expert._model = model_cache.cached(key, lambda: expert.train(files, key, on_training))
         return expert
 
     @property
@@ -118,15 +119,14 @@ class Expert:
         """Train the classifier on labelled files."""
         if on_training:
             on_training()
-        with collection_paused():
-            examples = corpus.load(files, self.knowledge.scenarios, self.knowledge.facts)
-            texts = [e.text for e in examples]
-            middle = max(1, len(texts) * 12 // 25)  # the process with fewer texts has more to load
-            rest = beside(lambda: training.count(self._countable(texts[middle:])))  # reading takes half of the time
-            counts = training.joined(training.count(self._countable(texts[:middle])), rest)
-            unknown = dict.fromkeys(self.knowledge.facts, "unknown")
-            facts = [{**unknown, **e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
-            return training.train(counts, [e.scenario for e in examples], facts, [e.writer for e in examples], key)
+        examples = corpus.load(files, self.knowledge.scenarios, self.knowledge.facts)
+        texts = [e.text for e in examples]
+        middle = max(1, len(texts) * 12 // 25)  # the process with fewer texts has more to load
+        rest = beside(lambda: training.count(self._countable(texts[middle:])))  # reading takes half of the time
+        counts = training.joined(training.count(self._countable(texts[:middle])), rest)
+        unknown = dict.fromkeys(self.knowledge.facts, "unknown")
+        facts = [{**unknown, **e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
+        return training.train(counts, [e.scenario for e in examples], facts, [e.writer for e in examples], key)
 
     def _countable(self, texts: Sequence[str]) -> Iterator[tuple[classifier.Features, str]]:
         """Of each text the features that `training.count` does not take from its characters, and these."""

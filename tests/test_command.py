@@ -212,6 +212,7 @@ def test_a_missing_or_damaged_cache_costs_time_and_nothing_else(
     answer, name = trained
     if damage is not None:
         (tmp_path / name).write_bytes(damage)
+        (tmp_path / name.replace("model-", "literals-")).with_suffix(".json").write_bytes(damage)
     place = {"KAKEKOMI_CACHE": str(tmp_path), "KAKEKOMI_CORPUS": str(small_corpus)}
     again = run("ask", "--json", SAMPLE, **place)
     assert "はじめての準備" in again.stderr
@@ -239,7 +240,7 @@ def test_only_the_models_used_last_are_kept(tmp_path: Path, small_corpus: Path, 
         old.write_bytes(b"")
         os.utime(old, (age, age))
     run("ask", "--json", SAMPLE, KAKEKOMI_CACHE=str(tmp_path), KAKEKOMI_CORPUS=str(small_corpus))
-    assert {f.name for f in tmp_path.iterdir()} == {"model-3.npz", "model-4.npz", "model-5.npz", trained[1]}
+    assert {f.name for f in tmp_path.glob("*.npz")} == {"model-3.npz", "model-4.npz", "model-5.npz", trained[1]}
 
 
 def test_an_unwritable_cache_costs_time_and_nothing_else(tmp_path: Path, small_corpus: Path) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from expert import checks, knowledge
 from expert.errors import KnowledgeError
+from expert.literals import beginnings
 from expert.matcher import Matcher
-from expert.patterns import LazyPattern, PatternTable, Searcher, beginnings
+from expert.patterns import LazyPattern, PatternTable, Searcher
 from expert.schema import LexiconEntry
 
 from .conftest import ROOT

@@ -2,12 +2,14 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
-from expert import knowledge
+from expert import knowledge, model_cache
+from expert.literals import Literals, within
 from expert.matcher import Matcher
-from expert.patterns import plain_groups, within
+from expert.patterns import plain_groups
 from expert.schema import LexiconEntry
 from expert.tokenizer import Tokenizer
 
@@ -42,6 +44,23 @@ def test_a_phrase_waits_for_the_words_of_its_ending(text: str, found: list[str])
     entry = LexiconEntry.model_validate({"id": "c", "title": "c", "phrases": ["画面", "スマホ"], "endings": ["[^。]{0,9}(真っ黒|真っ白)に"]})
     mentions = Matcher([entry]).match(Tokenizer().tokenize(text))
     assert [text[m.start : m.end] for m in mentions] == found
+
+
+def test_literals_are_worked_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAKEKOMI_CACHE", str(tmp_path))
+    seen = list[dict[str, list[str]]]()
+
+    def make(literals: Literals) -> tuple[set[str], set[str]]:
+        seen.append(dict(literals.known))
+        return literals.beginnings("画(面|像)が"), literals.within("[^。]{0,9}消えた")
+
+    made = [model_cache.with_literals("key", make) for _ in range(2)]
+    assert made == [({"画面が", "画像が"}, {"消えた"})] * 2
+    assert [len(known) for known in seen] == [0, 2]
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes().replace("画面".encode(), "画布".encode()))  # not what was written
+    assert model_cache.with_literals("key", make) == made[0]
+    assert not seen[-1]
 
 
 @pytest.mark.slow

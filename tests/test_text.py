@@ -88,6 +88,6 @@ def test_the_fields_and_plugins_left_out_change_nothing(given_text: str) -> None
     ],
 )
 def test_a_literal_head_is_split_off_only_where_the_rest_is_a_pattern(pattern: str, literal: str, splits: bool) -> None:
-    from expert.patterns import begins_with
+    from expert.literals import begins_with
 
     assert begins_with(pattern, literal) is splits
