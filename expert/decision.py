@@ -61,18 +61,28 @@ _ONLY_IF_OURS = ("stop_card",)
 
 
 def with_second(first: Decision, second: Decision, knowledge: KnowledgeBase) -> Decision:
-    """Advice where a second scenario is not far off: that of the first, and what the second adds that can do no harm in the first."""
+    """Advice where a second scenario is not far off: that of the first, what the second adds that can do no harm in the first, and of what
+    both ask for the more urgent.
+    """
     had = {a.id for a in first.actions} | {d.id for d in first.desks}
     left_out = {*_ONLY_IF_SURE, *(_ONLY_IF_OURS if first.scenario == OUT_OF_SCOPE else ()), *(_AGAINST[i] for i in _AGAINST if i in had)}
-    actions = [a for a in second.actions if a.id not in {*had, *left_out}]
-    if not actions:
-        return first
-    rules = {r for a in actions for r in a.rules}
-    desks = [d for d in second.desks if d.id not in (*had, _FIRST_DESK) and rules & set(d.rules)]
+    others = {a.id: a for a in second.actions}
+    shared = {a.id: _sooner(a, others[a.id]) for a in first.actions if a.id in others}
+    added = [a for a in second.actions if a.id not in {*had, *left_out}]
+    actions = [shared.get(a.id, a) for a in first.actions]
+    rules = {r for a in [*added, *shared.values()] for r in a.rules}
+    desks = [d for d in second.desks if d.id not in (*had, _FIRST_DESK) and {r for a in added for r in a.rules} & set(d.rules)]
     rules |= {r for d in desks for r in d.rules}
     fired = {f.rule for f in first.trace}
     trace = (*first.trace, *(f for f in second.trace if f.rule in rules - fired))
-    return _ordered(first.scenario, [*first.actions, *actions], [*first.desks, *desks], trace, knowledge)
+    return _ordered(first.scenario, [*actions, *added], [*first.desks, *desks], trace, knowledge)
+
+
+def _sooner(one: AdvisedAction, other: AdvisedAction) -> AdvisedAction:
+    """The same action, as urgent as the more urgent of two rules; by the rules of both where the second is."""
+    if URGENCIES.index(other.urgency) >= URGENCIES.index(one.urgency) or "never" in (one.urgency, other.urgency):
+        return one
+    return one._replace(urgency=other.urgency, rules=tuple(dict.fromkeys([*one.rules, *other.rules])))
 
 
 def _chosen(fired: Iterable[tuple[str, Iterable[str]]]) -> list[tuple[str, tuple[str, ...]]]:

@@ -6,7 +6,7 @@ import pytest
 
 from expert import checks, knowledge
 from expert.decision import Adviser, with_second
-from expert.domain import AdvisedDesk, Case, Decision
+from expert.domain import URGENCIES, AdvisedDesk, Case, Decision
 from expert.errors import EngineError
 from expert.inference import Engine
 from expert.schema import Condition, RuleEntry, RuleExample
@@ -130,6 +130,17 @@ def test_what_could_do_harm_is_not_taken_over_from_the_second_possibility() -> N
     assert not taken("support_scam", "malware_infected", {"malware_detected": "yes"}, "do_not_power_off")
     assert taken("phishing", "malware_infected", {"malware_detected": "yes"}, "do_not_power_off")
     assert taken("goods_not_delivered", "unauthorized_transaction", {}, "stop_card")
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_what_two_possibilities_ask_for_the_more_urgent_holds(turned: bool) -> None:
+    trap, phishing = (_decide(scenario, {"card_entered": "yes"}) for scenario in ("subscription_trap", "phishing"))
+    assert next(a.urgency for a in trap.actions if a.id == "stop_card") == "soon"
+    both = with_second(phishing, trap, KNOWLEDGE) if turned else with_second(trap, phishing, KNOWLEDGE)
+    stop = next(a for a in both.actions if a.id == "stop_card")
+    assert stop.urgency == "now"
+    assert set(stop.rules) <= {f.rule for f in both.trace}
+    assert [URGENCIES.index(a.urgency) for a in both.actions] == sorted(URGENCIES.index(a.urgency) for a in both.actions)
 
 
 def test_a_police_number_of_an_old_list_names_the_one_that_always_answers() -> None:
