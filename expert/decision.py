@@ -69,13 +69,13 @@ def with_second(first: Decision, second: Decision, knowledge: KnowledgeBase) -> 
     others = {a.id: a for a in second.actions}
     shared = {a.id: _sooner(a, others[a.id]) for a in first.actions if a.id in others}
     added = [a for a in second.actions if a.id not in {*had, *left_out}]
-    actions = [shared.get(a.id, a) for a in first.actions]
-    rules = {r for a in [*added, *shared.values()] for r in a.rules}
-    desks = [d for d in second.desks if d.id not in (*had, _FIRST_DESK) and {r for a in added for r in a.rules} & set(d.rules)]
-    rules |= {r for d in desks for r in d.rules}
+    by = {r for a in added for r in a.rules}
+    desks = [d for d in second.desks if d.id not in (*had, _FIRST_DESK) and by & set(d.rules)]
+    by.update(r for rules in (*(a.rules for a in shared.values()), *(d.rules for d in desks)) for r in rules)
     fired = {f.rule for f in first.trace}
-    trace = (*first.trace, *(f for f in second.trace if f.rule in rules - fired))
-    return _ordered(first.scenario, [*actions, *added], [*first.desks, *desks], trace, knowledge)
+    trace = (*first.trace, *(f for f in second.trace if f.rule in by - fired))
+    actions = [*(shared.get(a.id, a) for a in first.actions), *added]
+    return _ordered(first.scenario, actions, [*first.desks, *desks], trace, knowledge)
 
 
 def _sooner(one: AdvisedAction, other: AdvisedAction) -> AdvisedAction:
