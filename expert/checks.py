@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from expert import kana_kanji
 from expert.domain import Case
 from expert.errors import KnowledgeError
 from expert.inference import Engine
@@ -27,6 +28,7 @@ class Remark:
 def advise(knowledge: KnowledgeBase, today: datetime.date | None = None) -> list[Remark]:
     """All remarks, errors first."""
     remarks = [
+        *_kana(knowledge),
         *_patterns(knowledge),
         *_examples(knowledge),
         *_never_fires(knowledge),
@@ -59,6 +61,14 @@ def _words(value: object) -> tuple[str, ...]:
 def fires(engine: Engine, rule: RuleEntry, example: RuleExample) -> bool:
     """Whether the rule fires on its example. States in the example are given, not derived, for rules that ask for them."""
     return engine.fires(rule, example_case(example), _words(example.facts.get("state", ())))
+
+
+def _kana(knowledge: KnowledgeBase) -> Iterator[Remark]:
+    try:
+        if knowledge.kana:
+            kana_kanji.read(knowledge.kana)
+    except KnowledgeError as error:
+        yield from (Remark("error", *fault.split(": ", 1)) for fault in error.faults)
 
 
 def _patterns(knowledge: KnowledgeBase) -> Iterator[Remark]:

@@ -40,7 +40,7 @@ class Morpheme(Protocol):
 class TokenizedText(NamedTuple):
     """A text with its morphemes and their normalized forms, as parallel sequences (what is seldom read is read when it is asked for: speed).
 
-    `normal` is the folded text (NFKC, blanks between Japanese characters dropped) that all analysis
+    `normal` is the folded text (NFKC, blanks between Japanese characters dropped, a text in kana in its usual writing) that all analysis
     reads; `origin[i]` is the offset in `text` of `normal[i]`, with one more entry for the end, or
     None where every character kept its place.
     """
@@ -51,6 +51,8 @@ class TokenizedText(NamedTuple):
     lemmas: Sequence[str]
     morphemes: Sequence[Morpheme]
     form_of: Callable[[int], int]
+    kana: bool = False
+    """Whether the text was written in kana alone."""
 
     def place(self, i: int) -> tuple[int, int]:
         """Where a token begins and ends in `normal`."""
@@ -65,7 +67,12 @@ class TokenizedText(NamedTuple):
         """The span of the given text that `normal[start:end]` came from."""
         if self.origin is None:
             return Span(start, end)
-        return Span(self.origin[start], self.origin[end - 1] + 1 if end > start else self.origin[end])
+        if end <= start:
+            return Span(self.origin[start], self.origin[end])
+        least, stop = self.origin[end - 1] + 1, self.origin[end]
+        while stop > least and (self.text[stop - 1].isspace() or not self.text[stop - 1].isprintable()):
+            stop -= 1  # dropped between this character and the next
+        return Span(self.origin[start], max(stop, least))
 
 
 class Score(NamedTuple):
@@ -240,6 +247,8 @@ class Answer(NamedTuple):
     versions: Mapping[str, str]
     decider: str | None = None
     """A question in plain words that would tell the first two candidates apart; only where needs_review."""
+    read_as: str | None = None
+    """A text in kana as it was read."""
 
     @property
     def lead(self) -> float:

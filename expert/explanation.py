@@ -188,6 +188,8 @@ def _trace(answer: Answer) -> Iterator[Line]:
     for firing in answer.decision.trace:
         yield "detail", f"  {firing.rule}: {firing.because}"
         yield "source", f"     もと: {'、'.join(firing.on)} → {'、'.join(firing.adds)}"
+    if answer.read_as:
+        yield "source", f"  かなの文を、次のように読みました: {answer.read_as}"
     for fact in answer.facts:
         yield "source", f"  事実 {fact.id}={fact.value}: {fact.why}"
     yield "source", "  候補: " + "、".join(f"{s.scenario} {s.value:.2f}" for s in answer.candidates)

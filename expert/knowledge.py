@@ -39,6 +39,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "rules": RuleEntry,
 }
 _LEXICON = frozenset(("facts", "signs", "methods", "devices", "elapsed", "prefectures", "cues"))
+_KANA = "kana.tsv"
 _PREFECTURES = {f"{n:02}" for n in range(1, 48)}
 
 
@@ -63,6 +64,8 @@ class KnowledgeBase:
     """Version of what the classifier's features rest on: a new rule or desk does not call for training again."""
     where: Mapping[str, str]
     """`file:line` of each entry, by `section/id`."""
+    kana: Path | None
+    """The file with which texts in kana are read (`expert.kana_kanji`), where there is one."""
 
     @cached_property
     def deeds(self) -> tuple[LexiconEntry, ...]:
@@ -116,7 +119,8 @@ def load(directory: Path | None = None) -> KnowledgeBase:
     if reader.faults:
         raise KnowledgeError(reader.faults)
     lexicon = [file for file in files if not _LEXICON.isdisjoint(reader.sections[file])]
-    return _freeze(reader, (_version(directory, files), _version(directory, lexicon)))
+    kana = [file for file in (directory / _KANA,) if file.is_file()]
+    return _freeze(reader, (_version(directory, files + kana), _version(directory, lexicon + kana)), kana)
 
 
 class _Reader:
@@ -236,8 +240,8 @@ def _version(directory: Path, files: Iterable[Path]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _freeze(reader: _Reader, versions: tuple[str, str]) -> KnowledgeBase:
+def _freeze(reader: _Reader, versions: tuple[str, str], kana: list[Path]) -> KnowledgeBase:
     version, lexicon_version = versions
     sections = dict(reader.entries)
     cues = tuple(sections.pop("cues").values())
-    return KnowledgeBase(cues=cues, version=version, lexicon_version=lexicon_version, where=reader.where, **sections)
+    return KnowledgeBase(cues=cues, version=version, lexicon_version=lexicon_version, where=reader.where, kana=next(iter(kana), None), **sections)

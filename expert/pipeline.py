@@ -63,7 +63,7 @@ class Expert:
 
     def __init__(self, knowledge_base: KnowledgeBase, model: Model | None = None, literals: Literals | None = None) -> None:
         kb = self.knowledge = knowledge_base
-        self.tokenizer = Tokenizer()
+        self.tokenizer = Tokenizer(kb.kana)
         concepts = [c for f in kb.facts.values() for c in f.concepts]
         for entries in (kb.signs, kb.methods, kb.devices, kb.elapsed, kb.prefectures):
             concepts += entries.values()
@@ -196,6 +196,7 @@ class Expert:
             questions=self._questions(case, decision, decide) if questions and not understood.unreadable else (),
             versions=self.versions,
             decider=understood.unreadable or (self._decider(scores) if needs_review else None),
+            read_as=understood.text.normal if understood.text.kana else None,
         )
 
     def decide(self, case: Case) -> Decision:

@@ -1,16 +1,19 @@
-"""Text -> `TokenizedText`: folding with offsets kept, and Sudachi's morphemes (mode C)."""
+"""Text -> `TokenizedText`: folding with offsets kept, kana in their usual writing, and Sudachi's morphemes (mode C)."""
 
 import json
 import re
 import threading
 import unicodedata
-from functools import cache
+from functools import cache, partial
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from sudachipy import Dictionary, Morpheme, SplitMode
 
+from expert import kana_kanji
 from expert.domain import TokenizedText
+from expert.kana_kanji import KanaKanjiConverter, is_kana
 
 FIELDS = {"normalized_form", "pos"}
 """What Sudachi has to look up; a field left out gives wrong answers in silence, so a test compares with all fields."""
@@ -39,7 +42,9 @@ _FORMS = {
 class Tokenizer:
     """Sudachi with sudachidict-core. Safe for several threads: each has its own Sudachi tokenizer."""
 
-    def __init__(self) -> None:
+    def __init__(self, kana: Path | None = None) -> None:
+        """`kana`: the units with which texts in kana are read; without them they are left as they are."""
+        self._kana = KanaKanjiConverter(partial(kana_kanji.read, kana)) if kana else None
         self._dictionary = Dictionary(dict="core", config=_configuration())
         self._local = threading.local()
         self._forms: dict[int, int] = {}
@@ -50,6 +55,9 @@ class Tokenizer:
         """Any string, lone surrogates included (each is read as U+FFFD); blanks are not tokens."""
         plain = _PLAIN.fullmatch(text)
         normal, origin = (unicodedata.normalize("NFKC", text), None) if plain else fold(text)
+        kana = self._kana is not None and is_kana(normal)
+        if self._kana and kana:
+            normal, origin = self._kana.convert(text, normal, origin)
         morphemes = self._sudachi().tokenize(_for_sudachi(normal))
         lemmas = self._normalized_forms(morphemes)
         if not plain:  # blanks and zero-length morphemes (of …) are no tokens
@@ -57,7 +65,7 @@ class Tokenizer:
             if not _WHOLE.fullmatch(normal):
                 kept = [i for i in kept if morphemes[i].begin() < morphemes[i].end()]
             lemmas, morphemes = [lemmas[i] for i in kept], [morphemes[i] for i in kept]
-        return TokenizedText(text, normal, origin, lemmas, morphemes, self._form)
+        return TokenizedText(text, normal, origin, lemmas, morphemes, self._form, kana)
 
     def _normalized_forms(self, morphemes: Any) -> list[str]:
         known: list[Any] = list(map(self._lemmas.get, map(Morpheme.word_id, morphemes)))

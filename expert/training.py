@@ -24,7 +24,7 @@ from expert.parallel import beside
 class Settings:
     """Everything that shapes the model; part of its key."""
 
-    c: float = 0.8
+    c: float = 0.6
     facts_c: float = 1.0
     facts_balance: float = 0.5
     alpha: float = 0.01

@@ -13,7 +13,7 @@ from expert.tokenizer import Tokenizer
 from .conftest import ROOT
 
 KNOWLEDGE = knowledge.load()
-TOKENIZER = Tokenizer()
+TOKENIZER = Tokenizer(KNOWLEDGE.kana)
 MATCHER = Matcher(c for f in KNOWLEDGE.facts.values() for c in f.concepts)
 ANALYZER = AssertionAnalyzer(KNOWLEDGE.facts, KNOWLEDGE.cues)
 FEWEST = 30

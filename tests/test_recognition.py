@@ -5,9 +5,9 @@ import pytest
 
 from expert.domain import Fact, Mention, Modality, TokenizedText
 from expert.pipeline import _NEARLY, Expert
-from expert.recognition import BIAS, Recognizer
+from expert.recognition import BIAS, SHORT_TEXT, Recognizer
 
-LONG = "あ" * 51
+LONG = "あ" * (SHORT_TEXT + 1)
 TOLD = (
     "先月の終わりごろ、銀行から届いた確認のメールのとおりに、画面に契約者番号と暗証番号、それにカードの裏の数字の表まで入れました。"
     "きのう記帳に行きましたら、残高がすっかり空になっていて、知らない名前のところへ三度に分けて出ていったことになっておりました。"
@@ -66,7 +66,7 @@ def test_a_long_text_is_read_by_both(odds: float, more: dict[str, object], settl
     ],
 )
 def test_of_a_short_text_the_rules_alone_decide_what_they_find_spoken_of(odds: float, more: dict[str, object], settled: str | None) -> None:
-    assert settle("あ" * 50, odds, **more) == settled  # type: ignore[arg-type]
+    assert settle("あ" * SHORT_TEXT, odds, **more) == settled  # type: ignore[arg-type]
 
 
 def test_a_fact_is_likelier_where_the_scenario_makes_it_likely() -> None:
