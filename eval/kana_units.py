@@ -1,7 +1,7 @@
 """Make `rules/kana.tsv`, with which texts in kana are read (`expert/kana_kanji.py`): `python eval/kana_units.py`.
 
 Counted are the words of the training corpus and sequences of up to four of them, by their readings in Sudachi's dictionary. Then the corpus itself,
-written out in kana, is cut into units by those counts, and only what is used often enough stays, twice (as Kudo 2018 does for subwords).
+written out in kana, is cut into units by those counts, and only what is used often enough stays, round after round (as Kudo 2018 does for subwords).
 At the end: how much of the test split, written out in kana, comes back as it was.
 """
 
@@ -9,14 +9,14 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from sudachipy import Dictionary, SplitMode
 
 from eval.baselines import say
 from expert import corpus, knowledge
-from expert.kana_kanji import DIGIT, LONGEST, KanaKanjiConverter, Units, to_hiragana
+from expert.kana_kanji import DIGIT, LONGEST, KanaKanjiConverter, Units, read, to_hiragana
 from expert.tokenizer import _configuration, fold
 
 FEWEST = (3, 10, 15, 20)
@@ -24,6 +24,7 @@ FEWEST = (3, 10, 15, 20)
 USED = (3, 6, 10, 14, 18)
 """How often a unit has to be used, in each round, to stay."""
 LEAST_KANJI = 0.08
+"""Share of kanji from which a text shows how words are usually written."""
 USUAL = {"にっぽん": "にほん", "わたくし": "わたし"}
 """Readings of which the dictionary gives the more formal one alone."""
 HEADER = """# かなだけで書かれた文を、ふつうの書き方に直して読むための表(読み、書き方、回数)。0 はどの数字でもよい。
@@ -105,7 +106,7 @@ def likeness(converter: KanaKanjiConverter, found: Iterable[Sequence[Word]]) -> 
 
 
 def main() -> None:
-    """Count, cut twice, write, and say how well it works."""
+    """Count, cut, write, and say how well it works."""
     kb = knowledge.load()
     file = knowledge.default_directory() / "kana.tsv"
     found = list(runs(e.text for e in corpus.load(corpus.training_files(), kb.scenarios, kb.facts)))
@@ -120,7 +121,7 @@ def main() -> None:
     lines = [f"{reading}\t{written}\t{n}\n" for reading, (written, n) in sorted(units.items()) if reading not in better]
     file.write_text(HEADER + "".join(lines) + BY_HAND + kept, encoding="utf-8")
     test = corpus.load(sorted((Path(__file__).parent.parent / "corpus" / "test").glob("*.jsonl")), kb.scenarios, kb.facts)
-    share = likeness(KanaKanjiConverter(lambda: units), runs(e.text for e in test))
+    share = likeness(KanaKanjiConverter(partial(read, file)), runs(e.text for e in test))
     print(f"{len(lines):,} units, {file.stat().st_size:,} bytes; of the test split, written out in kana, {share:.3f} of the characters come back")
 
 

@@ -55,9 +55,9 @@ class Tokenizer:
         """Any string, lone surrogates included (each is read as U+FFFD); blanks are not tokens."""
         plain = _PLAIN.fullmatch(text)
         normal, origin = (unicodedata.normalize("NFKC", text), None) if plain else fold(text)
-        kana = self._kana is not None and is_kana(normal)
-        if self._kana and kana:
-            normal, origin = self._kana.convert(text, normal, origin)
+        converter = self._kana if self._kana and is_kana(normal) else None
+        if converter:
+            normal, origin = converter.convert(text, normal, origin)
         morphemes = self._sudachi().tokenize(_for_sudachi(normal))
         lemmas = self._normalized_forms(morphemes)
         if not plain:  # blanks and zero-length morphemes (of …) are no tokens
@@ -65,7 +65,7 @@ class Tokenizer:
             if not _WHOLE.fullmatch(normal):
                 kept = [i for i in kept if morphemes[i].begin() < morphemes[i].end()]
             lemmas, morphemes = [lemmas[i] for i in kept], [morphemes[i] for i in kept]
-        return TokenizedText(text, normal, origin, lemmas, morphemes, self._form, kana)
+        return TokenizedText(text, normal, origin, lemmas, morphemes, self._form, converter is not None)
 
     def _normalized_forms(self, morphemes: Any) -> list[str]:
         known: list[Any] = list(map(self._lemmas.get, map(Morpheme.word_id, morphemes)))
