@@ -24,11 +24,15 @@ _UNKNOWN = 16.0
 """Cost of one character that no unit covers, as -log of a probability: a little more than the rarest unit."""
 _ACROSS = 2.0
 """Cost of a blank within a unit, on the same scale."""
-_FIRST = re.compile(r"[^一-鿿々]{12}|[^一-鿿々]*\Z")
-"""How a text in kana begins: nearly all others have a kanji by then, and cost no more than this look."""
+_TWO_AT_ONCE = re.compile(r"[^一-鿿々]{0,11}+[一-鿿々][^一-鿿々]{0,11}+[一-鿿々]")
+"""How nearly all other texts begin, so that they cost no more than this look."""
 _KANJI, _HIRAGANA, _KATAKANA = re.compile(r"[一-鿿々]"), re.compile(r"[ぁ-ゖ]"), re.compile(r"[ァ-ヶ]")
+_ENDING = re.compile(r"ヲ|マシ[タテ]|マス|マセン|[シッ]テ(?:イ|ル|シマ|$|[ 、。])|デス|シタ|ナイ(?:$|[ 、。])")
+"""What is written in katakana by those alone who write their hiragana so."""
 _MOST_KANJI, _LEAST_KANA = 0.05, 0.4
 _FEWEST_KATAKANA = 8
+_LONG, _STEM = 4, "いきにみ"
+"""What is no mere ending of a kanji before it: a reading of so many characters (先週フリコミマシタ) that begins otherwise."""
 _TO_HIRAGANA = {ord("ァ") + i: ord("ぁ") + i for i in range(ord("ヶ") - ord("ァ") + 1)}
 _TO_DIGIT = {ord(digit): DIGIT for digit in "123456789"}
 _COVERED = frozenset(map(chr, range(ord("ぁ"), ord("ゖ") + 1))) | {"ー", DIGIT}
@@ -41,12 +45,14 @@ Piece = tuple[int, int, str]
 
 
 def is_kana(normal: str) -> bool:
-    """Whether a folded text is written in hiragana, or wholly in katakana, with hardly a kanji."""
-    if not normal or not _FIRST.match(normal):
+    """Whether a folded text is written in hiragana with hardly a kanji, or with katakana in place of hiragana."""
+    if not normal:
         return False
+    if _TWO_AT_ONCE.match(normal):
+        return _is_katakana(normal) and bool(_ENDING.search(normal))
     size = len(normal)
     if len(_KANJI.findall(normal)) > _MOST_KANJI * size:
-        return False
+        return _is_katakana(normal) and bool(_ENDING.search(normal))
     return len(_HIRAGANA.findall(normal)) >= _LEAST_KANA * size or _is_katakana(normal)
 
 
@@ -94,8 +100,8 @@ class KanaKanjiConverter:
         passed = list(accumulate(at in breaks for at in range(len(key) + 1)))
         ending: list[list[tuple[int, int, float]]] = [[] for _ in range(len(key) + 1)]
         for unit, start, end in finder.find_matches_as_indexes(key, overlapping=True):
-            if start in after_kanji and _KANJI.search(units[unit][0]):
-                continue  # 教えた: what follows a kanji is its ending
+            if start in after_kanji and (end - start < _LONG or key[start] in _STEM) and _KANJI.search(units[unit][0]):
+                continue  # 教えた, 書きました: what follows a kanji is its ending
             ending[end].append((start, unit, units[unit][1] + _ACROSS * (passed[end - 1] - passed[start])))
         costs, steps = [0.0], [(0, -1)]
         for end, char in enumerate(key, start=1):
