@@ -108,7 +108,7 @@ def _never_fires(knowledge: KnowledgeBase) -> Iterator[Remark]:
     for rule in knowledge.rules.values():
         by_key: dict[str, set[str]] = {}
         for condition in rule.when:
-            if condition.operator == "=" and condition.key not in ("state", "sign"):
+            if condition.operator == "=" and condition.key not in ("state", "sign", "no_sign"):
                 values = set(condition.values)
                 by_key[condition.key] = by_key.get(condition.key, values) & values
             elif condition.operator == "!=" and condition.key in by_key:

@@ -70,12 +70,21 @@ class _Interest(NamedTuple):
         return seen.union([fact for fact in facts if fact[0] in self.denied]) if self.denied else seen
 
 
+_NONE, _NOTHING = frozenset[str](), frozenset[_Fact]()
+
+
 class _Group(NamedTuple):
     """Rules that ask for the same, and by what they saw of a case: the ids of those that fired."""
 
     interest: _Interest
     rules: frozenset[str]
+    needed: frozenset[_Fact]
+    """Without one of these none of them can fire; empty where that cannot be told."""
     fired: dict[frozenset[_Fact], frozenset[str]]
+
+    def outcome(self, facts: frozenset[_Fact]) -> frozenset[str] | None:
+        """The ids of those that fire, where that is known."""
+        return _NONE if self.needed and self.needed.isdisjoint(facts) else self.fired.get(self.interest.of(facts))
 
 
 class _Stage(NamedTuple):
@@ -83,6 +92,8 @@ class _Stage(NamedTuple):
 
     interest: _Interest
     groups: tuple[_Group, ...]
+    absent: tuple[tuple[_Fact, _Fact], ...]
+    """Signs that are missed where they are not there, each beside what is told then."""
 
 
 class Engine:
@@ -132,8 +143,10 @@ class Engine:
         return rule in self._outcome(rule.stage, case.scenario, [*known, *early.states, *given]).rules
 
     def _outcome(self, stage: str, scenario: str, known: Iterable[_Fact]) -> _Outcome:
-        (told, denied), groups = self._stage(stage, scenario)
+        (told, denied), groups, absent = self._stage(stage, scenario)
+        known = set(known)
         asked = {fact for fact in known if fact in told or fact[0] in denied}
+        asked.update([without for sign, without in absent if sign not in known])
         # `court_document!=yes` must hold of a case that says nothing of it: stated to be unknown, so that no rule needs `none(...)`
         asked.update([(key, "unknown") for key in denied.difference([key for key, _ in asked])])
         facts = frozenset(asked)
@@ -148,7 +161,7 @@ class Engine:
 
     def _fire(self, stage: str, scenario: str, facts: frozenset[_Fact], groups: Iterable[_Group]) -> set[str]:
         """The ids of the rules that fire: the engine is asked where some group of rules has not seen the like before."""
-        remembered = [group.fired.get(group.interest.of(facts)) for group in groups]
+        remembered = [group.outcome(facts) for group in groups]
         if None not in remembered:
             return set().union(*[ids for ids in remembered if ids])
         fired = self._run(stage, [(_KEYS[stage], scenario), *sorted(facts)])
@@ -180,8 +193,14 @@ class Engine:
         by_interest = defaultdict[_Interest, list[str]](list)
         for rule in rules:
             by_interest[_interest(chained if rule in chained else [rule])].append(rule.id)
-        groups = tuple([_Group(interest, frozenset(ids), {}) for interest, ids in by_interest.items()])
-        return _Stage(_interest(rules), groups)
+        groups = tuple([_Group(interest, frozenset(ids), self._needed(ids), {}) for interest, ids in by_interest.items()])
+        missed = dict.fromkeys([v for rule in rules for c in rule.when if c.key == "no_sign" for v in c.values])
+        return _Stage(_interest(rules), groups, tuple([(("sign", v), ("no_sign", v)) for v in missed]))
+
+    def _needed(self, rules: Iterable[str]) -> frozenset[_Fact]:
+        """Of each rule what one of its conditions asks for: a sign, where it asks for one, for most signs are seldom there."""
+        conditions = [sorted(filter(_is_told, self._rules[rule].when), key=lambda c: c.key != "sign")[:1] for rule in rules]
+        return frozenset([(c.key, v) for first in conditions for c in first for v in c.values]) if all(conditions) else _NOTHING
 
     def _run(self, stage: str, facts: list[_Fact]) -> set[str]:
         self.runs += 1
@@ -224,6 +243,11 @@ class Engine:
         return run
 
 
+def _is_told(condition: Condition) -> bool:
+    """Whether a condition asks for something that the case itself says."""
+    return condition.operator != "!=" and condition.key not in ("scenario", "candidate", "state", "no_sign")
+
+
 def _known(case: Case) -> list[_Fact]:
     attributes = [("device", case.device), ("prefecture", case.prefecture)]
     return [
@@ -263,7 +287,7 @@ def _pattern(condition: Condition) -> dict[str, Any]:
     return {"$and": [{"k": condition.key}, value]}
 
 
-_PREFIX = {"candidate": "scenario:", "scenario": "scenario:", "state": "state:", "sign": "sign:"}
+_PREFIX = {"candidate": "scenario:", "scenario": "scenario:", "state": "state:", "sign": "sign:", "no_sign": "no_sign:"}
 _ATTRIBUTES = ("payment_method", "device", "prefecture")
 
 

@@ -223,6 +223,7 @@ def _bad_condition(condition: Condition, known: Mapping[str, set[str]], states: 
         "candidate": known["scenarios"],
         "state": set(condition.values) if states is None else states,
         "sign": known["signs"],
+        "no_sign": known["signs"],
         "payment_method": {*known["methods"], "unknown"},
         "device": {"pc", "smartphone"},
         "prefecture": _PREFECTURES,

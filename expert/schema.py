@@ -11,7 +11,7 @@ from expert.domain import Modality, Urgency
 
 Confidence = Literal["high", "medium", "low"]
 _CONDITION = re.compile(r"([a-z_0-9]+)(!=|=|~)([A-Za-z0-9_|]+)\Z")
-_NEGATABLE = ("state", "sign", "device", "prefecture", "candidate", "payment_method")
+_NEGATABLE = ("state", "sign", "no_sign", "prefecture", "candidate", "payment_method")
 
 
 class _Strict(BaseModel):
@@ -42,7 +42,7 @@ class Source(_Strict):
 
 @dataclass(frozen=True)
 class Condition:
-    """`key=a|b` (one of these), `key!=a` (none of these; true where unknown), `payment_method~a` (contains one of these)."""
+    """`key=a|b` (one of these), `key!=a` (none of these; true where unknown), `payment_method~a` (contains one of these), `no_sign=a` (without a)."""
 
     key: str
     operator: str
@@ -59,6 +59,8 @@ class Condition:
             raise ValueError(f"「{key}」に != は使えません")
         if (operator == "~") != (key == "payment_method"):
             raise ValueError("~ は payment_method にだけ、payment_method には ~ だけを使います")
+        if key == "no_sign" and "|" in values:
+            raise ValueError(f"「{text}」の no_sign には、しるしを一つだけ書いてください。二つとも無いときは、条件を二つ書きます")
         return cls(key, operator, tuple(values.split("|")))
 
     def __str__(self) -> str:

@@ -60,6 +60,11 @@ FAULTS = [
         RULE.replace('["paid=yes"]', '["paid"]'),
         "条件「paid」は「paid=yes」「scenario!=phishing」「payment_method~prepaid」の形で書いてください",
     ),
+    (
+        "two signs at once that are not there",
+        RULE.replace('["paid=yes"]', '["no_sign=job|refund_offer"]'),
+        "「no_sign=job|refund_offer」の no_sign には、しるしを一つだけ書いてください",
+    ),
     ("bad date", RULE.replace("2026-11-24", "24.11.2026"), "日付は 2026-11-24 の形で書いてください"),
     (
         "two kinds",
