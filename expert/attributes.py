@@ -8,11 +8,15 @@ from expert.knowledge import KnowledgeBase
 from expert.numerals import NUMERAL, number
 
 _ELSEWHERE = re.compile(
-    r"(?:県警|府警|警|地裁|地方裁判|簡裁|簡易裁判|支店|の(?:店|会社|倉庫|業者|住所|法人|ATM|コンビニ)|市内の(?:店|会社)|で(?:引き|おろ|使|買))"
+    r"(?:県警|府警|警|地裁|地方裁判|簡裁|簡易裁判|支店|市内の(?:店|会社)|で(?:引き|おろ|使|買)"
+    r"|(?:[^。、 ]{1,6}[区市町村])?の(?:店|会社(?!員|で働|に勤)|倉庫|業者|住所|法人|弁護士|法律|司法書士|債権|ATM|コンビニ))"
 )
+_SENDER = re.compile(r"(?:差出人|送り主|発信元|発送元|送信元|会社|業者|事務所|本社|所在地)(?:の住所|の所在地|の本社)?[はがもに、「(]{1,2}$")
 _COUNTER = re.compile("[代院葉草]|人|名|件|回|個|台|枚|年|歩|本|冊|通|社|校|キロ|ポイント|種類|ドル|ユーロ|ウォン|元|フォロワー|再生")
 """What is counted where no yen stand; 三千代, 八千草 are names."""
 _MONEY = re.compile(r"[円万千]")
+_RECEIVED = re.compile(r"円?(?:分|くらい|ほど)?[がもはを]?(?:入る|入って|もら[えっい]|貰|稼|儲|受け取|出金でき|戻|返金|にな[っり])")
+"""What follows a sum that the person got or was promised."""
 _LARGEST = 10**12
 _KINDS = ("methods", "signs", "devices", "elapsed", "prefectures")
 
@@ -50,12 +54,12 @@ def _amount(text: TokenizedText, paid: Fact | None) -> int | None:
         return None
     if paid and not paid.why.startswith("learnt"):  # a learnt fact has a clause, not a place
         at = paid.evidence[-1].end
-        sums.sort(key=lambda s: abs(text.original(s[0], s[0]).start - at))
+        sums.sort(key=lambda s: (bool(_RECEIVED.match(text.normal, s[2])), abs(text.original(s[0], s[0]).start - at)))
     return sums[0][1]
 
 
-def _sums(normal: str) -> Iterable[tuple[int, int]]:
-    """Place and value of the sums in yen; 12万 is one too where nothing is counted (12万人)."""
+def _sums(normal: str) -> Iterable[tuple[int, int, int]]:
+    """Place, value and end of the sums in yen; 12万 is one too where nothing is counted (12万人)."""
     if not _MONEY.search(normal):
         return
     for found in NUMERAL.finditer(normal):
@@ -64,13 +68,13 @@ def _sums(normal: str) -> Iterable[tuple[int, int]]:
         if alone or normal.startswith("円", end):
             value = number(numeral)
             if value is not None and 1 < value < _LARGEST:  # 一円も払っていない is no sum
-                yield found.start(), value
+                yield found.start(), value, end
 
 
 def _prefecture(found: Mapping[str, Mention], normal: str) -> str | None:
     """Where the person is: not the place of a shop, a court, a branch or a police force that is named."""
     for prefecture, mention in found.items():
-        if not _ELSEWHERE.match(normal, mention.end):
+        if not _ELSEWHERE.match(normal, mention.end) and not _SENDER.search(normal, max(0, mention.start - 14), mention.start):
             return prefecture
     return None
 

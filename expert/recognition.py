@@ -16,21 +16,21 @@ from expert.domain import Evidence, Fact, Mention, Modality, Statement, Tokenize
 
 Array = np.ndarray[Any, Any]
 
-MODEL, SCENARIO = 4.32, 0.58
-READ_YES, READ_NO = 0.5, -1.72
+MODEL, SCENARIO = 4.33, 0.57
+READ_YES, READ_NO = 0.49, -1.72
 """Weights of the sum, in log odds: of the model's value, of the log odds of the fact in the scenario, of a yes and a no of the rules.
 
 Fitted by logistic regression on the training corpus, each writer held out in turn (eval/recognition.py); one set for all facts.
 """
 BIAS = {
-    "bank_codes_entered": 0.2,
+    "bank_codes_entered": 0.1,
     "card_entered": 1.4,
     "contacted_them": 0.7,
-    "court_document": 0.2,
+    "court_document": 0.1,
     "credentials_entered": 0.7,
-    "danger": 0.8,
-    "goods_missing": 0.8,
-    "intimate_images": 0.8,
+    "danger": 0.7,
+    "goods_missing": 0.7,
+    "intimate_images": 0.7,
     "locked_out": 1.0,
     "malware_detected": 0.5,
     "minor": 0.9,
@@ -38,10 +38,10 @@ BIAS = {
     "paid": 0.3,
     "personal_info_given": 1.1,
     "remote_access": 0.2,
-    "removal_failed": 0.7,
+    "removal_failed": 0.6,
     "screen_locked": 0.9,
     "seller_unreachable": 1.3,
-    "software_installed": 1.0,
+    "software_installed": 0.9,
     "threatened": 1.0,
     "unauthorized_use": 0.5,
 }
@@ -63,7 +63,12 @@ LEARNT = "learnt"
 
 _UNREAL = frozenset((Modality.DEMAND, Modality.QUESTION, Modality.INTENTION, Modality.CONDITION, Modality.QUOTED))
 _END = re.compile(r"[。！？!?\n\s]+\Z")
-_SENTENCES = re.compile(r"[。！？!?\n]")
+_LAST = re.compile(r"[^。！？!?\n]*\Z")
+_CLOSED = re.compile(
+    r"[^。！？!?\n]*"
+    r"(?:[。！？!?\n]+(?:(?!しま[いっう]|ちゃ|じゃっ|まし|た[のんがけ])[^。！？!?\n]){0,40}(?:でしょう|ですか|ますか|ませんか|のか|かな|べき|どう|心配|不安|怖い|こわい|困って)[^。！？!?\n]{0,10})*\Z"
+)
+"""To the end of the text; with _CLOSED also beyond the sentence, where only a question or a worry follows that tells nothing done: 本当でしょうか."""
 ModalityOf = Callable[[Mention, TokenizedText], Modality]
 Clauses = Callable[[TokenizedText, Sequence[Statement]], Sequence[tuple[int, int]]]
 """For each statement the span of the normal text that speaks most for it."""
@@ -140,7 +145,7 @@ class Recognizer:
 
     def is_left_open(self, mention: Mention, text: TokenizedText) -> bool:
         """Whether a text leaves a fact at 入れそうになった, or ends with it as demanded, asked, intended, supposed or quoted:
-        振り込むように言われています.
+        振り込むように言われています. For money a question or a worry behind it is still the end.
 
         Then the model adds nothing. This costs a thousandth of F1 held out by writer (eval/recognition.py), but a person who sees these words
         shown for 振り込んだ trusts nothing else.
@@ -148,8 +153,8 @@ class Recognizer:
         modality = self._modality_of(mention, text)
         if modality is Modality.ALMOST:
             return True
-        at_last = not _SENTENCES.search(_END.sub("", text.normal), mention.end)
-        return at_last and modality in _UNREAL
+        to_end = _CLOSED if self._fact_of.get(mention.concept) == "paid" else _LAST
+        return modality in _UNREAL and bool(to_end.match(_END.sub("", text.normal), mention.end))
 
 
 def _is_kept(fact: Fact, odds: float, denial: float) -> bool:

@@ -64,6 +64,8 @@ def test_signs(sign: str, value: str, sentence: str) -> None:
         ("10,00円と出た", None),
         ("3人に言われた", None),
         ("1万人が被害にあった", None),
+        ("60万で契約した。紹介すると10万円入ると言われて払った", 600_000),
+        ("最初は2000円もらえて、あとで5万円を振り込んだ", 50_000),
     ],
 )
 def test_amount(sentence: str, yen: int | None) -> None:
@@ -82,10 +84,37 @@ def test_amount(sentence: str, yen: int | None) -> None:
         ("ビットコインで払った", "crypto"),
         ("現金を手渡した", "cash"),
         ("キャリア決済で払った", "carrier_billing"),
+        ("カードから毎月2980円引かれていました", "credit_card"),
+        ("コンビニで買ったカードの裏を削って番号を送った", "prepaid"),
+        ("カードを3枚買って、裏の番号を読みました", "prepaid"),
+        ("先週フリコミマシタ", "bank_transfer"),
+        ("玄関でお金を渡しました", "cash"),
+        ("うちに来た人に渡してしまった", "cash"),
+        ("100万円をおろして渡しました", "cash"),
+        ("PayPayで返金すると言われ、操作したら9万円を送金していた", "qr_payment"),
     ],
 )
 def test_payment_method(sentence: str, method: str) -> None:
     assert method in read(sentence).payment_method
+
+
+@pytest.mark.parametrize(
+    ("sentence", "method"),
+    [
+        ("クレカは怖かったので銀行振込で払った", "credit_card"),
+        ("クレジットカードの番号は入れていません", "credit_card"),
+        ("暗号資産の自動売買ツールを現金で買った", "crypto"),
+        ("仮想通貨の講座の代金を振り込んだ", "crypto"),
+        ("スマホ決済で返金しますと言われた", "qr_payment"),
+        ("コード決済で返金すると連絡が来た", "qr_payment"),
+        ("PayPay銀行の口座に振り込んだ", "qr_payment"),
+        ("電子マネーで返金すると言われた", "prepaid"),
+        ("ギフト券が当たると言われた", "prepaid"),
+        ("トレーディングカードを3枚買ったのに届かない", "prepaid"),
+    ],
+)
+def test_a_product_or_a_refund_is_no_way_of_payment(sentence: str, method: str) -> None:
+    assert method not in read(sentence).payment_method
 
 
 @pytest.mark.parametrize(
@@ -100,6 +129,12 @@ def test_payment_method(sentence: str, method: str) -> None:
         ("大阪府警を名乗る電話がありました", None),
         ("東京地裁から書類が来た", None),
         ("埼玉で引き出されていた", None),
+        ("千葉に住んでいます。東京の弁護士事務所から手紙が来ました", "12"),
+        ("東京の法律事務所から封書が届いた", None),
+        ("差出人が東京都千代田区とある手紙です", None),
+        ("東京都中央区の債権回収会社です", None),
+        ("送り主は大阪市の会社でした", None),
+        ("東京都千代田区に住んでいます", "13"),
     ],
 )
 def test_prefecture(sentence: str, prefecture: str | None) -> None:

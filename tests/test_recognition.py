@@ -101,6 +101,14 @@ def test_what_is_demanded_at_last_has_not_happened(expert: Expert) -> None:
     assert expert.ask(told, questions=False).fact("paid") != "yes"
 
 
+@pytest.mark.parametrize(
+    ("behind", "value"), [("心配です。", "unknown"), ("これは本当でしょうか。", "unknown"), ("送ってしまったのですが、どうすればいいですか。", "yes")]
+)
+def test_a_question_behind_what_is_demanded_leaves_it_open(expert: Expert, behind: str, value: str) -> None:
+    told = "知らない弁護士という人から電話があり、息子が起こした事故の示談金として、30万円を宅配便で送るように言われました。"
+    assert expert.ask(told + behind, questions=False).fact("paid") == value
+
+
 def test_a_learnt_no_shows_its_words(expert: Expert) -> None:
     told = (
         "夜中に目が覚めて、知らない会社から届いた請求のメールをもう一度読み返しました。期限は明日の正午とありましたけれども、夫と話しまして、"
