@@ -70,9 +70,6 @@ class _Interest(NamedTuple):
         return seen.union([fact for fact in facts if fact[0] in self.denied]) if self.denied else seen
 
 
-_NONE, _NOTHING = frozenset[str](), frozenset[_Fact]()
-
-
 class _Group(NamedTuple):
     """Rules that ask for the same, and by what they saw of a case: the ids of those that fired."""
 
@@ -84,7 +81,7 @@ class _Group(NamedTuple):
 
     def outcome(self, facts: frozenset[_Fact]) -> frozenset[str] | None:
         """The ids of those that fire, where that is known."""
-        return _NONE if self.needed and self.needed.isdisjoint(facts) else self.fired.get(self.interest.of(facts))
+        return frozenset() if self.needed and self.needed.isdisjoint(facts) else self.fired.get(self.interest.of(facts))
 
 
 class _Stage(NamedTuple):
@@ -194,13 +191,15 @@ class Engine:
         for rule in rules:
             by_interest[_interest(chained if rule in chained else [rule])].append(rule.id)
         groups = tuple([_Group(interest, frozenset(ids), self._needed(ids), {}) for interest, ids in by_interest.items()])
-        missed = dict.fromkeys([v for rule in rules for c in rule.when if c.key == "no_sign" for v in c.values])
+        missed = dict.fromkeys([c.values[0] for rule in rules for c in rule.when if c.key == "no_sign"])
         return _Stage(_interest(rules), groups, tuple([(("sign", v), ("no_sign", v)) for v in missed]))
 
     def _needed(self, rules: Iterable[str]) -> frozenset[_Fact]:
         """Of each rule what one of its conditions asks for: a sign, where it asks for one, for most signs are seldom there."""
-        conditions = [sorted(filter(_is_told, self._rules[rule].when), key=lambda c: c.key != "sign")[:1] for rule in rules]
-        return frozenset([(c.key, v) for first in conditions for c in first for v in c.values]) if all(conditions) else _NOTHING
+        told = [[c for c in self._rules[rule].when if c.operator != "!=" and c.key not in _NOT_TOLD] for rule in rules]
+        if not all(told):
+            return frozenset()
+        return frozenset([(c.key, v) for c in [min(conditions, key=lambda c: c.key != "sign") for conditions in told] for v in c.values])
 
     def _run(self, stage: str, facts: list[_Fact]) -> set[str]:
         self.runs += 1
@@ -241,11 +240,6 @@ class Engine:
                     closure.assert_fact({"k": "state", "v": state})
 
         return run
-
-
-def _is_told(condition: Condition) -> bool:
-    """Whether a condition asks for something that the case itself says."""
-    return condition.operator != "!=" and condition.key not in ("scenario", "candidate", "state", "no_sign")
 
 
 def _known(case: Case) -> list[_Fact]:
@@ -289,6 +283,7 @@ def _pattern(condition: Condition) -> dict[str, Any]:
 
 _PREFIX = {"candidate": "scenario:", "scenario": "scenario:", "state": "state:", "sign": "sign:", "no_sign": "no_sign:"}
 _ATTRIBUTES = ("payment_method", "device", "prefecture")
+_NOT_TOLD = ("scenario", "candidate", "state", "no_sign")  # conditions on something else than what the case itself says
 
 
 def _adds(rule: RuleEntry) -> tuple[str, ...]:

@@ -48,10 +48,8 @@ def is_kana(normal: str) -> bool:
     """Whether a folded text is written in hiragana with hardly a kanji, or with katakana in place of hiragana."""
     if not normal:
         return False
-    if _TWO_AT_ONCE.match(normal):
-        return _is_katakana(normal) and bool(_ENDING.search(normal))
     size = len(normal)
-    if len(_KANJI.findall(normal)) > _MOST_KANJI * size:
+    if _TWO_AT_ONCE.match(normal) or len(_KANJI.findall(normal)) > _MOST_KANJI * size:
         return _is_katakana(normal) and bool(_ENDING.search(normal))
     return len(_HIRAGANA.findall(normal)) >= _LEAST_KANA * size or _is_katakana(normal)
 
