@@ -160,12 +160,16 @@ _FORM_MODALITY = {_IMPERATIVE: Modality.DEMAND, _VOLITIONAL: Modality.INTENTION}
 
 
 def _searcher(cues: Iterable[CueEntry]) -> Searcher:
-    return Searcher(_joined(cues))
+    return Searcher(_named(cues))
 
 
 def _joined(cues: Iterable[CueEntry]) -> str:
-    """One alternation with a named group a pattern."""
-    return "|".join(f"(?P<{cue}__{i}>{plain_groups(pattern)})" for i, (pattern, cue) in enumerate(_rows(cues))) or r"(?!)"
+    return "|".join(_named(cues)) or r"(?!)"
+
+
+def _named(cues: Iterable[CueEntry]) -> list[str]:
+    """Each pattern as a group with a name of its own."""
+    return [f"(?P<{cue}__{i}>{plain_groups(pattern)})" for i, (pattern, cue) in enumerate(_rows(cues))]
 
 
 def _rows(cues: Iterable[CueEntry]) -> list[tuple[str, str]]:

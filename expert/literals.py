@@ -62,12 +62,12 @@ class Literals:
         return set(found)
 
 
-def beginnings(pattern: str) -> set[str]:
-    """Literal strings of which one stands at the start of every match ("" among them where nothing can be said)."""
+def beginnings(pattern: str, most: int = _MOST) -> set[str]:
+    """Literal strings, at most `most`, of which one stands at the start of every match ("" among them where nothing can be said)."""
     if not _SPECIAL.search(pattern):
         return {pattern[:_LONG]}  # no need to parse it: half of the phrases
     items = list(_parsed(pattern))
-    found = _beginnings(items, 0)
+    found = _beginnings(items, 0, most)
     return _first(items) or found if "" in found else found
 
 
@@ -120,44 +120,44 @@ def has_alternatives(pattern: str) -> bool:
     return False
 
 
-def _beginnings(items: list[Any], depth: int) -> set[str]:
+def _beginnings(items: list[Any], depth: int, most: int = _MOST) -> set[str]:
     """Expands alternatives and character classes as long as few strings come of it."""
     done, open_ = set[str](), {""}
     for at, (op, argument) in enumerate(items):
         name = str(op)
         if name in _NO_ROOM:
             continue
-        found = _choices(name, argument, items[at + 1 :], depth)
+        found = _choices(name, argument, items[at + 1 :], depth, most)
         if found is None:
             return done | open_
-        if len(open_) * len(found) > _MOST:
-            return done | _shortened(open_, found)
+        if len(open_) * len(found) > most:
+            return done | _shortened(open_, found, most)
         open_ = {a + b for a in open_ for b in found}
         if name in ("SUBPATTERN", "BRANCH", "MAX_REPEAT") or min(map(len, open_)) >= _LONG:
             return done | open_
     return done | open_
 
 
-def _shortened(open_: set[str], found: set[str]) -> set[str]:
+def _shortened(open_: set[str], found: set[str], most: int) -> set[str]:
     """As much of `found` as leaves few strings."""
     for length in (3, 2, 1):
         cut = {f[:length] for f in found}
-        if len(open_) * len(cut) <= _MOST:
+        if len(open_) * len(cut) <= most:
             return {a + b for a in open_ for b in cut}
     return open_
 
 
-def _choices(name: str, argument: Any, rest: list[Any], depth: int) -> set[str] | None:
+def _choices(name: str, argument: Any, rest: list[Any], depth: int, most: int) -> set[str] | None:
     if name == "LITERAL":
         return {chr(argument)}
     if name == "IN":
         return _first_of_class(argument)
     if depth < _DEEP and name == "SUBPATTERN":
-        return _beginnings([*argument[3], *rest], depth + 1)
+        return _beginnings([*argument[3], *rest], depth + 1, most)
     if depth < _DEEP and name == "BRANCH":
-        return set().union(*[_beginnings([*branch, *rest], depth + 1) for branch in argument[1]])
+        return set().union(*[_beginnings([*branch, *rest], depth + 1, most) for branch in argument[1]])
     if depth < _DEEP and name == "MAX_REPEAT" and argument[:2] == (0, 1):
-        return _beginnings([*argument[2], *rest], depth + 1) | _beginnings(rest, depth + 1)
+        return _beginnings([*argument[2], *rest], depth + 1, most) | _beginnings(rest, depth + 1, most)
     return None
 
 

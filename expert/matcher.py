@@ -7,9 +7,8 @@ where the literal characters with which they begin stand: all of them are looked
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import NamedTuple
 
 from ahocorasick_rs import AhoCorasick
 
@@ -25,7 +24,7 @@ _BEFORE, _AFTER = 16, 10
 """Characters around a mention in which `not_with` words turn it off (never beyond the sentence)."""
 _MOST_NEXT = 100
 """Beginnings of endings with which a phrase is looked for (alone, 店 stands in every sixth text): more of them cost more than they save."""
-_MANY = 6
+_MANY = 2
 """Phrases from which compiling all of them once more, as one pattern, is worth its time."""
 _SENTENCE_END = re.compile(r"[。!?\n」』]")
 _TITLE = re.compile(r"[^、。]{1,12}を(?:名乗|なの|騙|かた|装)[っらりるう]")
@@ -35,45 +34,95 @@ _RELATIVE_REACH = 7
 _RELATIVE = re.compile(r"(?:ちゃっ|てしまっ|じゃっ|でしまっ|され|まし)?[ただ](?:この|その|私の|あの)?")
 
 
-class _Phrase(NamedTuple):
+class _Phrase:
     """Words of a concept; `skip` characters of them have been found already when the pattern is tried."""
 
-    concept: str
-    pattern: LazyPattern
-    skip: int
-    guard: "_Guard | None"
+    def __init__(self, concept: str, pattern: LazyPattern, skip: int, guard: "_Guard | None") -> None:
+        self.concept = concept
+        self.skip = skip
+        self.guard = guard
+        self._pattern = pattern
+        self._match: _Match | None = None
+
+    def match(self, normal: str, start: int) -> int:
+        """Where the words end that begin at a place; -1 where they do not stand there, or are turned off."""
+        match = self._match
+        if match is None:
+            match = self._match = self._pattern.compiled.match  # kept here: fewer visits to memory than by way of the pattern
+        found = match(normal, start + self.skip)
+        if found is None:
+            return -1
+        end: int = found.end()
+        guard = self.guard
+        return -1 if guard is not None and guard.blocks(normal, start, end) else end
+
+    def written(self, key: str) -> str:
+        """As a pattern for the whole, where `key` is what has been found."""
+        return f"{key[: self.skip]}(?:{self._pattern.pattern})"
 
 
-class _Beginning(NamedTuple):
+class _Several:
+    """Phrases that begin alike: tried one by one only where a pattern for one of them matches."""
+
+    def __init__(self, key: str, phrases: Sequence[_Phrase]) -> None:
+        self._key = key
+        self._phrases = phrases
+        self._match: _Match | None = None
+
+    def match(self, normal: str, start: int) -> bool:
+        """Whether one of them stands at a place."""
+        match = self._match
+        if match is None:
+            match = self._match = LazyPattern("|".join([phrase.written(self._key) for phrase in self._phrases])).compiled.match
+        return match(normal, start) is not None
+
+
+class _Beginning:
     """What may start with some literal characters: phrases, and things of concepts."""
 
-    phrases: list[_Phrase]
-    things: list[str]
-    any_phrase: LazyPattern | None
-    """Matches where one of the phrases does: where there are many, they are tried one by one only then."""
-    waiting: list[_Phrase]
-    """Phrases of concepts whose endings cannot match without one of some words: not tried in a text without them."""
-    awaited_by: list[str]
-    """The concepts for which the characters are such a word."""
+    def __init__(self, key: str, phrases: list[_Phrase], things: list[str], waiting: list[_Phrase], awaited_by: list[str]) -> None:
+        """`waiting`: phrases of concepts whose endings cannot match without one of some words: not tried in a text without them.
+
+        `awaited_by`: the concepts for which the characters are such a word.
+        """
+        self.phrases = phrases
+        self.things = things
+        self.several = _Several(key, phrases) if len(phrases) >= _MANY else None
+        self.waiting = waiting
+        self.awaited_by = awaited_by
 
 
-class _Guard(NamedTuple):
+class _Guard:
     """What turns a mention off: words around it, words right after it."""
 
-    around: Searcher | None
-    after: LazyPattern | None
+    def __init__(self, around: Searcher | None, after: LazyPattern | None) -> None:
+        self._around = around
+        self._after = after
+
+    def blocks(self, normal: str, start: int, end: int) -> bool:
+        """Whether a mention between two places is turned off."""
+        if self._after is not None and self._after.match(normal, end):
+            return True
+        around = self._around
+        if around is None or not around.search(normal, max(0, start - _BEFORE), end + _AFTER):
+            return False
+        stop = _SENTENCE_END.search(normal, end, end + _AFTER)
+        last = stop.start() if stop else min(end + _AFTER, len(normal))
+        first = _sentence_start(normal, start, _BEFORE)
+        first = max(first, normal.rfind("」", first, start) + 1, normal.rfind("』", first, start) + 1)
+        return around.search(normal, first, last) is not None
 
 
-class _Act(NamedTuple):
+class _Act:
     """A concept that a verb speaks of, with what its object must look like."""
 
-    concept: str
-    things: LazyPattern | None
-    guard: _Guard | None
+    def __init__(self, concept: str, things: LazyPattern | None, guard: _Guard | None) -> None:
+        self.concept = concept
+        self.things = things
+        self.guard = guard
 
 
-_Tried = tuple[int, list[_Phrase]]
-"""Where some phrases may start."""
+_Match = Callable[[str, int], re.Match[str] | None]
 Places = Mapping[str, list[int]]
 """Where the things of each concept may start."""
 
@@ -106,7 +155,7 @@ class Matcher:
             found[key].append(_Phrase(concept_id, pattern(joined), skip, guards[concept_id]))
         things, awaited_by = _thing_beginnings(by_id.values(), literals), _by_string(awaited)
         keys = dict.fromkeys([*tried, *waiting, *things, *awaited_by])
-        self._beginnings = [_Beginning(tried[key], things.get(key, []), _any(key, tried[key]), waiting[key], awaited_by.get(key, [])) for key in keys]
+        self._beginnings = [_Beginning(key, tried[key], things.get(key, []), waiting[key], awaited_by.get(key, [])) for key in keys]
         self._finder = AhoCorasick(list(keys))
 
     def match(self, text: TokenizedText) -> list[Mention]:
@@ -139,25 +188,26 @@ class Matcher:
 
     def _match_phrases(self, normal: str) -> tuple[list[Mention], Places]:
         """The mentions by phrases, and where things may start."""
-        places, tried, waiting, spoken = defaultdict[str, list[int]](list), list[_Tried](), list[_Tried](), set[str]()
+        places, found = defaultdict[str, list[int]](list), list[Mention]()
+        waiting, spoken = list[tuple[int, list[_Phrase]]](), set[str]()
         known = self._beginnings
-        for key, start, _ in self._finder.find_matches_as_indexes(normal, overlapping=True):
-            phrases, things, any_phrase, waits, awaited_by = known[key]
-            for concept_id in things:
+        hits: list[tuple[int, int, int]] = self._finder.find_matches_as_indexes(normal, overlapping=True)
+        for key, start, _ in hits:
+            beginning = known[key]
+            for concept_id in beginning.things:
                 places[concept_id].append(start)
-            if phrases and (any_phrase is None or any_phrase.match(normal, start)):
-                tried.append((start, phrases))
-            if waits:
-                waiting.append((start, waits))
-            if awaited_by:
-                spoken.update(awaited_by)
-        tried += [(start, [phrase for phrase in phrases if phrase.concept in spoken]) for start, phrases in waiting]
-        found = list[Mention]()
-        for start, phrases in tried:
-            for concept_id, pattern, skip, guard in phrases:
-                match = pattern.match(normal, start + skip)
-                if match and (guard is None or not _blocked(normal, start, match.end(), guard)):
-                    found.append(Mention(concept_id, start, start, match.end()))
+            if beginning.several is None or beginning.several.match(normal, start):
+                for phrase in beginning.phrases:
+                    if (end := phrase.match(normal, start)) >= 0:
+                        found.append(Mention(phrase.concept, start, start, end))
+            if beginning.waiting:
+                waiting.append((start, beginning.waiting))
+            if beginning.awaited_by:
+                spoken.update(beginning.awaited_by)
+        for start, phrases in waiting:
+            for phrase in phrases:
+                if phrase.concept in spoken and (end := phrase.match(normal, start)) >= 0:
+                    found.append(Mention(phrase.concept, start, start, end))
         return found, places
 
     def _match_acts(self, text: TokenizedText, places: Places) -> Iterator[Mention]:
@@ -168,13 +218,14 @@ class Matcher:
             if lemma in needed and absent(needed[lemma]):
                 continue
             begin, end = text.place(i)
-            for concept, things, guard in acts[lemma]:
+            for act in acts[lemma]:
+                things = act.things
                 if things is None:
                     start = begin
-                elif concept not in places or (start := _governed(things, places[concept], normal, begin, end)) < 0:
+                elif act.concept not in places or (start := _governed(things, places[act.concept], normal, begin, end)) < 0:
                     continue
-                if guard is None or not _blocked(normal, start, end, guard):
-                    yield Mention(concept, start, begin, end, text.form(i))
+                if act.guard is None or not act.guard.blocks(normal, start, end):
+                    yield Mention(act.concept, start, begin, end, text.form(i))
 
 
 def _ending(concept: LexiconEntry) -> str:
@@ -189,27 +240,8 @@ def _few(tails: set[str]) -> set[str]:
 def _guard(concept: LexiconEntry) -> _Guard | None:
     if not concept.not_with and not concept.not_after:
         return None
-    around = Searcher("|".join(concept.not_with)) if concept.not_with else None
+    around = Searcher(concept.not_with) if concept.not_with else None
     return _Guard(around, LazyPattern("|".join(concept.not_after)) if concept.not_after else None)
-
-
-def _any(key: str, phrases: Sequence[_Phrase]) -> LazyPattern | None:
-    if len(phrases) < _MANY:
-        return None
-    return LazyPattern("|".join(f"{key[: phrase.skip]}(?:{phrase.pattern.pattern})" for phrase in phrases))
-
-
-def _blocked(normal: str, start: int, end: int, guard: _Guard) -> bool:
-    around, after = guard
-    if after and after.match(normal, end):
-        return True
-    if around is None or not around.search(normal, max(0, start - _BEFORE), end + _AFTER):
-        return False
-    stop = _SENTENCE_END.search(normal, end, end + _AFTER)
-    last = stop.start() if stop else min(end + _AFTER, len(normal))
-    first = _sentence_start(normal, start, _BEFORE)
-    first = max(first, normal.rfind("」", first, start) + 1, normal.rfind("』", first, start) + 1)
-    return around.search(normal, first, last) is not None
 
 
 def _thing_beginnings(concepts: Iterable[LexiconEntry], literals: Literals) -> dict[str, list[str]]:
@@ -273,6 +305,8 @@ def _sentence_start(normal: str, at: int, reach: int) -> int:
 
 def _governs(between: str) -> bool:
     """False where another object stands between: カード番号を求められたので名前を入れた."""
+    if "を" not in between:  # most often, and two look-ups
+        return True
     between = _TITLE.sub("", between)
     if between.startswith(("を", "は", "が")) and "を" in between[1:]:
         return False

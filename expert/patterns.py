@@ -11,6 +11,8 @@ from functools import cache, cached_property
 from expert.errors import KnowledgeError
 from expert.literals import beginnings, faulty, first_characters
 
+_MOST_BEGINNINGS = 3000
+"""More than for the lexicon as a whole: here 電話会社 must not be looked for wherever 電話 stands."""
 _GROUP = re.compile(r"(?<!\\)\((?!\?)")
 
 
@@ -75,19 +77,32 @@ def any_of(strings: Iterable[str]) -> str:
 
 
 class Searcher:
-    """A pattern to search with: cheap where none of its literal beginnings stands, which is nearly everywhere. Compiled at its first use."""
+    """Patterns to search with: tried only where one of their literal beginnings stands, which is nearly nowhere. Compiled at their first use."""
 
-    def __init__(self, pattern: str) -> None:
-        self._pattern = LazyPattern(pattern)
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._patterns = [plain_groups(pattern) for pattern in patterns] or ["(?!)"]
 
     @cached_property
-    def _start(self) -> re.Pattern[str]:
-        return _compiled(any_of(beginnings(self._pattern.pattern)))
+    def _compiled(self) -> re.Pattern[str]:
+        return _compiled("|".join(self._patterns))
+
+    @cached_property
+    def _begins(self) -> Callable[..., re.Match[str] | None] | None:
+        strings = set().union(*[beginnings(pattern, _MOST_BEGINNINGS) for pattern in self._patterns])
+        return None if "" in strings else _compiled(any_of(strings)).search
 
     def search(self, text: str, start: int, end: int) -> re.Match[str] | None:
         """The first match between two places."""
-        first = self._start.search(text, start, end)
-        return self._pattern.guarded.search(text, first.start(), end) if first else None
+        begins, whole = self._begins, self._compiled
+        if begins is None:
+            return whole.search(text, start, end)
+        end = min(end, len(text))
+        while start < end and (first := begins(text, start, end)):
+            at = first.start()
+            if found := whole.match(text, at, end):
+                return found
+            start = at + 1
+        return None
 
 
 @cache

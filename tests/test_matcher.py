@@ -9,7 +9,7 @@ import pytest
 from expert import knowledge, model_cache
 from expert.literals import Literals, within
 from expert.matcher import Matcher
-from expert.patterns import plain_groups
+from expert.patterns import Searcher, plain_groups
 from expert.schema import LexiconEntry
 from expert.tokenizer import Tokenizer
 
@@ -44,6 +44,40 @@ def test_a_phrase_waits_for_the_words_of_its_ending(text: str, found: list[str])
     entry = LexiconEntry.model_validate({"id": "c", "title": "c", "phrases": ["画面", "スマホ"], "endings": ["[^。]{0,9}(真っ黒|真っ白)に"]})
     mentions = Matcher([entry]).match(Tokenizer().tokenize(text))
     assert [text[m.start : m.end] for m in mentions] == found
+
+
+@pytest.mark.parametrize(
+    ("patterns", "text", "found"),
+    [
+        (["あす.に", "すか"], "あすかは", "すか"),  # its beginning stands within another one
+        (["^.{0,4}未払い", "給料"], "まだ未払い", "まだ未払い"),  # begins with anything
+        (["(?<=親)の電話"], "親の電話", "の電話"),
+        (["電話会社"], "電話した会社", None),
+        (["電話"], "電話", "電話"),
+        ([], "電話", None),
+    ],
+)
+def test_searching(patterns: list[str], text: str, found: str | None) -> None:
+    match = Searcher(patterns).search(text, 0, len(text) + 10)
+    assert (match[0] if match else None) == found
+
+
+@pytest.mark.slow
+def test_searching_finds_what_plain_searching_finds() -> None:
+    known = knowledge.load()
+    guards = {c.not_with for kind in (known.signs, known.methods) for c in kind.values()} | {
+        c.not_with for f in known.facts.values() for c in f.concepts
+    }
+    files = sorted((ROOT / "corpus" / "test").glob("*.jsonl"))
+    texts = [json.loads(line)["text"][:40] for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    hits = 0
+    for patterns in filter(None, guards):
+        searcher, plain = Searcher(patterns), re.compile("|".join(map(plain_groups, patterns)))
+        for text in texts:
+            expected, found = plain.search(text, 5, 35), searcher.search(text, 5, 35)
+            assert (found and found.span()) == (expected and expected.span()), patterns
+            hits += expected is not None
+    assert hits > 500
 
 
 def test_literals_are_worked_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
