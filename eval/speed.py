@@ -178,7 +178,7 @@ def profile(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
         return result
 
     tokens = step("tokens (Sudachi, folding)", lambda: [e.tokenizer.tokenize(t) for t in some])
-    mentions = step("matcher", lambda: [e.matcher.match(t) for t in tokens])
+    mentions = step("matcher", lambda: e.matcher.match(tokens))
     pairs = list(zip(mentions, tokens, strict=True))
     facts = step("assertion", lambda: [e.assertion.determine(m, t) for m, t in pairs])
     rows = list(zip(tokens, mentions, facts, strict=True))

@@ -1,9 +1,7 @@
-"""The forward-chaining engine (durable_rules): a case in, firings out.
+"""The forward-chaining engine: a case in, firings out.
 
-Two rule sets: `understanding` turns candidate scenario, facts and signs into states and, where a rule says so, another
-scenario; `advice` turns scenario, facts, states and attributes into actions and desks. How durable_rules 2.0.28 really
-behaves shapes this module: one engine and one session id, the state deleted after every case, one batch of
-facts a stage, actions that only note that they fired, a lock, and nothing but enumerated values inside.
+Two stages: `understanding` turns candidate scenario, facts and signs into states and, where a rule says so, another
+scenario; `advice` turns scenario, facts, states and attributes into actions and desks.
 
 A stage is told only what its rules for that scenario ask for, and remembers by it which of them fired: cases that differ in nothing else are one.
 Where a case is new as a whole, the engine need not run either if each rule has met before what it asks for: nothing else decides whether it fires.
@@ -11,39 +9,22 @@ Where a case is new as a whole, the engine need not run either if each rule has 
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from expert.domain import Case, Firing
-from expert.errors import EngineError
 from expert.knowledge import KnowledgeBase
-from expert.schema import Condition, RuleEntry
+from expert.rulesets import Rulesets
+from expert.schema import RuleEntry
 
-try:
-    from durable import engine as durable_engine
-except ImportError as error:  # the C extension was not built, or was built for another Python
-    raise EngineError(
-        f"規則エンジン(durable_rules)を読み込めません。Cコンパイラ(gcc)を入れてから「make clean && make ask」で入れ直してください。(原因: {error})"
-    ) from error
-
-_SID = "case"
-_OPENING = "opening"
-_LOWEST = 100_000
 _KEYS = {"understanding": "candidate", "advice": "scenario"}
-"""The rule sets, and the key by which each is told the scenario."""
+"""The stages, and the key by which each is told the scenario."""
 _NO_SCENARIO = ""
 _REMEMBERED = 20_000
 _REMEMBERED_BY_GROUP = 1_000
 """Outcomes of a stage, and of a group of rules: bounds on memory, not settings to tune."""
 
 _Fact = tuple[str, str]
-
-
-class _Host(durable_engine.Host):  # type: ignore[misc]
-    """A host without durable's two timer threads: nothing here waits for time."""
-
-    def _run(self) -> None:
-        pass
 
 
 UNKNOWN = ("unknown",)
@@ -71,26 +52,31 @@ class _Interest(NamedTuple):
 
 
 class _Group(NamedTuple):
-    """Rules that ask for the same, and by what they saw of a case: the ids of those that fired."""
+    """Rules that ask for the same, and by what they saw of a case: those that fired."""
 
     interest: _Interest
     rules: frozenset[str]
-    needed: frozenset[_Fact]
-    """Without one of these none of them can fire; empty where that cannot be told."""
-    fired: dict[frozenset[_Fact], frozenset[str]]
-
-    def outcome(self, facts: frozenset[_Fact]) -> frozenset[str] | None:
-        """The ids of those that fire, where that is known."""
-        return frozenset() if self.needed and self.needed.isdisjoint(facts) else self.fired.get(self.interest.of(facts))
+    fired: dict[frozenset[_Fact], tuple[Firing, ...]]
 
 
 class _Stage(NamedTuple):
     """The rules of one stage that can fire in one scenario, and what they ask for together."""
 
+    ruleset: str
+    rules: tuple[RuleEntry, ...]
     interest: _Interest
     groups: tuple[_Group, ...]
+    by_need: Mapping[_Fact, Sequence[int]]
+    """Places of the groups of which no rule fires without one of some facts."""
+    always: frozenset[int]
+    """Places of the others."""
     absent: tuple[tuple[_Fact, _Fact], ...]
     """Signs that are missed where they are not there, each beside what is told then."""
+
+    def concerned(self, facts: frozenset[_Fact]) -> list[_Group]:
+        """The groups of which some rule may fire."""
+        by_need = self.by_need
+        return [self.groups[i] for i in self.always.union(*[by_need[fact] for fact in facts if fact in by_need])]
 
 
 class Engine:
@@ -100,15 +86,15 @@ class Engine:
         self._rules = knowledge.rules
         self._places = {rule.id: (-rule.salience, i) for i, rule in enumerate(knowledge.rules.values())}
         self._lock = threading.Lock()
-        self._fired: list[str] = []
-        self._declared: set[str] = set()
-        self.runs = 0
-        """How often durable_rules itself was asked, a stage at a time (for measurements)."""
-        self._host = _Host()
-        self._host.set_rulesets({stage: self._ruleset(stage) for stage in _KEYS})
+        self._rulesets = Rulesets()
         self._adds = {rule.id: _adds(rule) for rule in knowledge.rules.values()}
         self._stages: dict[tuple[str, str], _Stage] = {}
         self._outcomes: dict[tuple[object, ...], _Outcome] = {}
+
+    @property
+    def runs(self) -> int:
+        """How often durable_rules itself was asked, a stage at a time (for measurements)."""
+        return self._rulesets.runs
 
     def forget(self) -> None:
         """Drop what is remembered of earlier cases (for measurements)."""
@@ -140,43 +126,47 @@ class Engine:
         return rule in self._outcome(rule.stage, case.scenario, [*known, *early.states, *given]).rules
 
     def _outcome(self, stage: str, scenario: str, known: Iterable[_Fact]) -> _Outcome:
-        (told, denied), groups, absent = self._stage(stage, scenario)
-        known = set(known)
-        asked = {fact for fact in known if fact in told or fact[0] in denied}
-        asked.update([without for sign, without in absent if sign not in known])
-        # `court_document!=yes` must hold of a case that says nothing of it: stated to be unknown, so that no rule needs `none(...)`
-        asked.update([(key, "unknown") for key in denied.difference([key for key, _ in asked])])
-        facts = frozenset(asked)
+        rules = self._stage(stage, scenario)
+        told, denied = rules.interest
+        known = frozenset(known)
+        facts = told & known
+        if denied:
+            seen = [fact for fact in known if fact[0] in denied]
+            # `court_document!=yes` must hold of a case that says nothing of it: stated to be unknown, so that no rule needs `none(...)`
+            facts = facts.union(seen, [(key, "unknown") for key in denied.difference([key for key, _ in seen])])
         outcome = self._outcomes.get((stage, scenario, facts))
         if outcome is None:
             with self._lock:
-                outcome = self._describe(stage, scenario, facts, self._fire(stage, scenario, facts, groups))
+                firings = sorted(self._fire(rules, (_KEYS[stage], scenario), facts), key=lambda firing: self._places[firing.rule])
+                fired = tuple([self._rules[firing.rule] for firing in firings])
+                outcome = _Outcome(fired, tuple(firings), _states(fired))
                 if len(self._outcomes) >= _REMEMBERED:
                     self._outcomes.clear()
                 self._outcomes[stage, scenario, facts] = outcome
         return outcome
 
-    def _fire(self, stage: str, scenario: str, facts: frozenset[_Fact], groups: Iterable[_Group]) -> set[str]:
-        """The ids of the rules that fire: the engine is asked where some group of rules has not seen the like before."""
-        remembered = [group.outcome(facts) for group in groups]
+    def _fire(self, stage: _Stage, scenario: _Fact, facts: frozenset[_Fact]) -> list[Firing]:
+        """What fires, in no order: the engine is asked where some group of rules has not seen the like before."""
+        concerned = stage.concerned(facts)
+        seen = [group.interest.of(facts) for group in concerned]
+        remembered = [group.fired.get(one) for group, one in zip(concerned, seen, strict=True)]
         if None not in remembered:
-            return set().union(*[ids for ids in remembered if ids])
-        fired = self._run(stage, [(_KEYS[stage], scenario), *sorted(facts)])
-        for group in groups:
+            return [firing for firings in remembered if firings for firing in firings]
+        absent = [without for sign, without in stage.absent if sign not in facts]
+        told = [scenario, *sorted([*facts, *absent])]
+        fired = self._described(self._rulesets.fired(stage.ruleset, stage.rules, told), told)
+        for group, one in zip(concerned, seen, strict=True):
             if len(group.fired) >= _REMEMBERED_BY_GROUP:
                 group.fired.clear()
-            group.fired[group.interest.of(facts)] = group.rules & fired
+            group.fired[one] = tuple([firing for firing in fired if firing.rule in group.rules])
         return fired
 
-    def _describe(self, stage: str, scenario: str, facts: frozenset[_Fact], fired: Iterable[str]) -> _Outcome:
-        values: dict[str, list[str]] = {_KEYS[stage]: [scenario]}
-        for key, value in sorted(facts):
+    def _described(self, fired: Iterable[str], facts: Iterable[_Fact]) -> list[Firing]:
+        rules = [self._rules[rule] for rule in sorted(fired, key=self._places.__getitem__)]
+        values: dict[str, list[str]] = {}
+        for key, value in [*facts, *_states(rules)]:
             values.setdefault(key, []).append(value)
-        rules = tuple([self._rules[rule] for rule in sorted(fired, key=self._places.__getitem__)])
-        states = dict.fromkeys([("state", state) for rule in rules for state in rule.declare])
-        values["state"] = [*values.get("state", []), *[state for _, state in states]]
-        firings = tuple([Firing(rule.id, rule.because, _on(rule, values), self._adds[rule.id]) for rule in rules])
-        return _Outcome(rules, firings, tuple(states))
+        return [Firing(rule.id, rule.because, _on(rule, values), self._adds[rule.id]) for rule in rules]
 
     def _stage(self, stage: str, scenario: str) -> _Stage:
         found = self._stages.get((stage, scenario))
@@ -185,14 +175,21 @@ class Engine:
         return found
 
     def _stage_of(self, stage: str, scenario: str) -> _Stage:
-        rules = [rule for rule in self._rules.values() if rule.stage == stage and _may_fire(rule, _KEYS[stage], scenario)]
+        rules = tuple([rule for rule in self._rules.values() if rule.stage == stage and _may_fire(rule, _KEYS[stage], scenario)])
         chained = _chained(rules)
         by_interest = defaultdict[_Interest, list[str]](list)
         for rule in rules:
             by_interest[_interest(chained if rule in chained else [rule])].append(rule.id)
-        groups = tuple([_Group(interest, frozenset(ids), self._needed(ids), {}) for interest, ids in by_interest.items()])
+        by_need, always = defaultdict[_Fact, list[int]](list), set[int]()
+        for i, ids in enumerate(by_interest.values()):
+            needed = self._needed(ids)
+            always.update([] if needed else [i])
+            for fact in needed:
+                by_need[fact].append(i)
+        groups = tuple([_Group(interest, frozenset(ids), {}) for interest, ids in by_interest.items()])
         missed = dict.fromkeys([c.values[0] for rule in rules for c in rule.when if c.key == "no_sign"])
-        return _Stage(_interest(rules), groups, tuple([(("sign", v), ("no_sign", v)) for v in missed]))
+        absent = tuple([(("sign", v), ("no_sign", v)) for v in missed])
+        return _Stage(f"{stage} {scenario}", rules, _interest(rules), groups, dict(by_need), frozenset(always), absent)
 
     def _needed(self, rules: Iterable[str]) -> frozenset[_Fact]:
         """Of each rule what one of its conditions asks for: a sign, where it asks for one, for most signs are seldom there."""
@@ -200,46 +197,6 @@ class Engine:
         if not all(told):
             return frozenset()
         return frozenset([(c.key, v) for c in [min(conditions, key=lambda c: c.key != "sign") for conditions in told] for v in c.values])
-
-    def _run(self, stage: str, facts: list[_Fact]) -> set[str]:
-        self.runs += 1
-        self._fired.clear()
-        self._declared.clear()
-        try:
-            self._host.assert_facts(stage, [{"sid": _SID, "k": k, "v": v} for k, v in [(_OPENING, "case"), *facts]])
-            state = self._host.get_state(stage, _SID)
-        finally:
-            self._host.delete_state(stage, _SID)
-        if "exception" in state:
-            raise EngineError(f"規則の実行中に誤りがありました: {state['exception']}")
-        return set(self._fired)
-
-    def _ruleset(self, stage: str) -> dict[str, Any]:
-        rules = [rule for rule in self._rules.values() if rule.stage == stage]
-        compiled = {rule.id: self._compile(rule) for rule in rules}
-        # A fact that no rule mentions makes durable raise and fire nothing: this rule mentions all and never completes.
-        catch_all = [{"m_1": {"k": "never"}}, {"m_0": {"$ex": {"k": 1}}}]
-        # Where no rule fires at all, delete_state crashes the process (2.0.28): one rule fires on the fact that opens every batch.
-        opening = [{"m_0": {"k": _OPENING}}]
-        return {
-            **compiled,
-            "~catch_all": {"all": catch_all, "pri": _LOWEST, "run": _nothing},
-            "~opening": {"all": opening, "pri": _LOWEST - 1, "run": _nothing},
-        }
-
-    def _compile(self, rule: RuleEntry) -> dict[str, Any]:
-        conditions = [{f"m_{i}": _pattern(c)} for i, c in enumerate(rule.when)]
-        return {"all": conditions, "pri": _LOWEST - 2 - rule.salience, "run": self._note(rule)}
-
-    def _note(self, rule: RuleEntry) -> Callable[[Any], None]:
-        def run(closure: Any) -> None:
-            self._fired.append(rule.id)
-            for state in rule.declare:
-                if state not in self._declared:
-                    self._declared.add(state)
-                    closure.assert_fact({"k": "state", "v": state})
-
-        return run
 
 
 def _known(case: Case) -> list[_Fact]:
@@ -252,10 +209,16 @@ def _known(case: Case) -> list[_Fact]:
     ]
 
 
+def _states(rules: Iterable[RuleEntry]) -> tuple[_Fact, ...]:
+    """What some rules declare, each once."""
+    return tuple(dict.fromkeys([("state", state) for rule in rules for state in rule.declare]))
+
+
 def _interest(rules: Iterable[RuleEntry]) -> _Interest:
     """What some rules ask for, beside the scenario."""
     conditions = [c for rule in rules for c in rule.when if c.key not in _KEYS.values()]
-    told = frozenset([(c.key, value) for c in conditions if c.operator != "!=" for value in c.values])
+    # who asks that a sign be absent sees whether it is there
+    told = frozenset([("sign" if c.key == "no_sign" else c.key, value) for c in conditions if c.operator != "!=" for value in c.values])
     return _Interest(told, frozenset([c.key for c in conditions if c.operator == "!="]))
 
 
@@ -268,17 +231,6 @@ def _chained(rules: Iterable[RuleEntry]) -> list[RuleEntry]:
 
 def _may_fire(rule: RuleEntry, key: str, scenario: str) -> bool:
     return all((scenario in c.values) == (c.operator != "!=") for c in rule.when if c.key == key)
-
-
-def _nothing(_closure: Any) -> None:
-    pass
-
-
-def _pattern(condition: Condition) -> dict[str, Any]:
-    negated = condition.operator == "!="
-    tests = [{"$neq": {"v": v}} if negated else {"v": v} for v in condition.values]
-    value = tests[0] if len(tests) == 1 else {"$and" if negated else "$or": tests}
-    return {"$and": [{"k": condition.key}, value]}
 
 
 _PREFIX = {"candidate": "scenario:", "scenario": "scenario:", "state": "state:", "sign": "sign:", "no_sign": "no_sign:"}

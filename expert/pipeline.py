@@ -169,7 +169,7 @@ class Expert:
     def _read(self, texts: Sequence[str]) -> list[tuple[TokenizedText, list[Mention], tuple[Fact, ...]]]:
         """Tokens, mentions and the facts that the rules read: stage by stage, which is faster than text by text."""
         tokens = [self.tokenizer.tokenize(text) for text in texts]
-        mentions = [self.matcher.match(t) for t in tokens]
+        mentions = self.matcher.match(tokens)
         facts = [self.assertion.determine(m, t) for m, t in zip(mentions, tokens, strict=True)]
         return list(zip(tokens, mentions, facts, strict=True))
 

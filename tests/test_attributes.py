@@ -22,7 +22,7 @@ SIGNS = [line for name in ("deeds", "signs") for line in (ROOT / "tests" / "lang
 
 def read(sentence: str) -> Attributes:
     text = TOKENIZER.tokenize(sentence)
-    mentions = MATCHER.match(text)
+    mentions = MATCHER.match([text])[0]
     return READER.read(text, mentions, ANALYZER.determine(mentions, text))[0]
 
 
@@ -32,7 +32,7 @@ def read(sentence: str) -> Attributes:
 )
 def test_signs(sign: str, value: str, sentence: str) -> None:
     text = TOKENIZER.tokenize(sentence)
-    mentions = MATCHER.match(text)
+    mentions = MATCHER.match([text])[0]
     assert (sign in READER.read(text, mentions, ())[1]) == (value in ("done", "yes"))
 
 

@@ -49,7 +49,7 @@ def _sentences(ending: str, left_out: list[str]) -> list[tuple[str, str]]:
 def read(sentence: str) -> dict[str, str]:
     """What the rules read in a sentence: fact and value."""
     text = TOKENIZER.tokenize(sentence)
-    return {f.id: f.value for f in ANALYZER.determine(MATCHER.match(text), text)}
+    return {f.id: f.value for f in ANALYZER.determine(MATCHER.match([text])[0], text)}
 
 
 @pytest.mark.parametrize(("value", "ending", "but"), [(row[0], row[1], row[2:]) for row in _table("endings.tsv")])

@@ -34,7 +34,7 @@ CASES = [
 @pytest.mark.parametrize(("fact", "value", "sentence"), CASES)
 def test_sentence(fact: str, value: str, sentence: str) -> None:
     text = TOKENIZER.tokenize(sentence)
-    facts = {f.id: f.value for f in ANALYZER.determine(MATCHER.match(text), text)}
+    facts = {f.id: f.value for f in ANALYZER.determine(MATCHER.match([text])[0], text)}
     assert facts.get(fact, "unknown") == value
 
 

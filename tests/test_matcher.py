@@ -42,7 +42,7 @@ def test_words_of_which_a_match_needs_one(pattern: str, words: set[str]) -> None
 )
 def test_a_phrase_waits_for_the_words_of_its_ending(text: str, found: list[str]) -> None:
     entry = LexiconEntry.model_validate({"id": "c", "title": "c", "phrases": ["画面", "スマホ"], "endings": ["[^。]{0,9}(真っ黒|真っ白)に"]})
-    mentions = Matcher([entry]).match(Tokenizer().tokenize(text))
+    mentions = Matcher([entry]).match([Tokenizer().tokenize(text)])[0]
     assert [text[m.start : m.end] for m in mentions] == found
 
 
@@ -112,6 +112,6 @@ def test_every_phrase_is_found_where_plain_searching_finds_it() -> None:
         for phrase in concept.phrases:
             pattern = re.compile(f"(?=(?:{plain_groups(phrase + ending)}))")
             expected |= {(i, concept.id, m.start()) for i, text in enumerate(normal) for m in pattern.finditer(text)}
-    found = {(i, m.concept, m.start) for i, text in enumerate(normal) for m in matcher._match_phrases(text)[0]}
+    found = {(i, m.concept, m.start) for i, mentions in enumerate(matcher._phrases.find(normal)[0]) for m in mentions}
     assert found == expected
     assert len(found) > 500

@@ -100,7 +100,7 @@ def test_a_fault_inside_a_rule_is_raised_not_swallowed(monkeypatch: pytest.Monke
         def append(self, _: str) -> None:
             raise ZeroDivisionError
 
-    monkeypatch.setattr(engine, "_fired", Broken())
+    monkeypatch.setattr(engine._rulesets, "_fired", Broken())
     with pytest.raises(EngineError, match="規則の実行中に誤りがありました"):
         engine.infer(Case("phishing", {}))
 
