@@ -217,7 +217,7 @@ def test_the_model_applied_here_equals_scikit_learn(expert: Expert) -> None:
 
     from expert import training
 
-    texts = [e.text for e in corpus.load(corpus.training_files(), expert.knowledge.scenarios, expert.knowledge.facts)][::12]
+    texts = [e.text for e in corpus.load(corpus.training_files(), expert.knowledge.scenarios, expert.knowledge.facts)][::48]
     found = [expert.features(t) for t in texts]
     labels = [f"s{i % 5}" for i in range(len(texts))]
     counts = training.joined(training.count(expert._countable(texts[:99])), lambda: training.count(expert._countable(texts[99:])))
@@ -331,7 +331,7 @@ def test_without_examples_the_user_is_told(tmp_path: Path) -> None:
 def test_many_texts_are_scored_as_one_by_one_and_as_by_their_features(expert: Expert) -> None:
     import numpy as np
 
-    texts = [e.text for e in corpus.load(corpus.training_files(), expert.knowledge.scenarios, expert.knowledge.facts)][::12]
+    texts = [e.text for e in corpus.load(corpus.training_files(), expert.knowledge.scenarios, expert.knowledge.facts)][::48]
     texts += [
         "",
         "あ",
