@@ -13,7 +13,7 @@ _TEMPLATE = "(deftemplate kv (slot k) (slot v))"
 
 
 class Clips:
-    """One environment a stage, as the engine of the project has one rule set a stage."""
+    """One environment a stage (the engine of the project has one rule set a stage and scenario: durable_rules pays for each rule it holds)."""
 
     def __init__(self, knowledge: KnowledgeBase) -> None:
         self._rules = knowledge.rules

@@ -80,7 +80,7 @@ class _Stage(NamedTuple):
 
 
 class Engine:
-    """Holds the compiled rules. `infer` is safe to call from several threads (one at a time inside)."""
+    """Holds the rules; those of a scenario are compiled when first needed. `infer` is safe to call from several threads (one at a time inside)."""
 
     def __init__(self, knowledge: KnowledgeBase) -> None:
         self._rules = knowledge.rules
@@ -89,7 +89,7 @@ class Engine:
         self._rulesets = Rulesets()
         self._adds = {rule.id: _adds(rule) for rule in knowledge.rules.values()}
         self._stages: dict[tuple[str, str], _Stage] = {}
-        self._outcomes: dict[tuple[object, ...], _Outcome] = {}
+        self._outcomes: dict[tuple[str, str, frozenset[_Fact]], _Outcome] = {}
 
     @property
     def runs(self) -> int:
@@ -97,7 +97,7 @@ class Engine:
         return self._rulesets.runs
 
     def forget(self) -> None:
-        """Drop what is remembered of earlier cases (for measurements)."""
+        """Drop what is remembered of earlier cases (for measurements, while nobody infers)."""
         self._outcomes.clear()
         for stage in self._stages.values():
             for group in stage.groups:
@@ -125,24 +125,20 @@ class Engine:
         early = self._outcome("understanding", _NO_SCENARIO, known)
         return rule in self._outcome(rule.stage, case.scenario, [*known, *early.states, *given]).rules
 
-    def _outcome(self, stage: str, scenario: str, known: Iterable[_Fact]) -> _Outcome:
-        rules = self._stage(stage, scenario)
-        told, denied = rules.interest
-        known = frozenset(known)
-        facts = told & known
-        if denied:
-            seen = [fact for fact in known if fact[0] in denied]
-            # `court_document!=yes` must hold of a case that says nothing of it: stated to be unknown, so that no rule needs `none(...)`
-            facts = facts.union(seen, [(key, "unknown") for key in denied.difference([key for key, _ in seen])])
-        outcome = self._outcomes.get((stage, scenario, facts))
+    def _outcome(self, name: str, scenario: str, known: Iterable[_Fact]) -> _Outcome:
+        stage = self._stage(name, scenario)
+        facts = stage.interest.of(frozenset(known))
+        # `court_document!=yes` must hold of a case that says nothing of it: stated to be unknown, so that no rule needs `none(...)`
+        facts = facts.union([(key, "unknown") for key in stage.interest.denied.difference([key for key, _ in facts])])
+        outcome = self._outcomes.get((name, scenario, facts))
         if outcome is None:
             with self._lock:
-                firings = sorted(self._fire(rules, (_KEYS[stage], scenario), facts), key=lambda firing: self._places[firing.rule])
+                firings = sorted(self._fire(stage, (_KEYS[name], scenario), facts), key=lambda firing: self._places[firing.rule])
                 fired = tuple([self._rules[firing.rule] for firing in firings])
                 outcome = _Outcome(fired, tuple(firings), _states(fired))
                 if len(self._outcomes) >= _REMEMBERED:
                     self._outcomes.clear()
-                self._outcomes[stage, scenario, facts] = outcome
+                self._outcomes[name, scenario, facts] = outcome
         return outcome
 
     def _fire(self, stage: _Stage, scenario: _Fact, facts: frozenset[_Fact]) -> list[Firing]:
@@ -162,20 +158,17 @@ class Engine:
         return fired
 
     def _described(self, fired: Iterable[str], facts: Iterable[_Fact]) -> list[Firing]:
-        rules = [self._rules[rule] for rule in sorted(fired, key=self._places.__getitem__)]
+        rules = [self._rules[rule] for rule in sorted(fired, key=self._places.__getitem__)]  # states are shown in the order of their rules
         values: dict[str, list[str]] = {}
         for key, value in [*facts, *_states(rules)]:
             values.setdefault(key, []).append(value)
         return [Firing(rule.id, rule.because, _on(rule, values), self._adds[rule.id]) for rule in rules]
 
-    def _stage(self, stage: str, scenario: str) -> _Stage:
-        found = self._stages.get((stage, scenario))
-        if found is None:
-            found = self._stages[stage, scenario] = self._stage_of(stage, scenario)
-        return found
+    def _stage(self, name: str, scenario: str) -> _Stage:
+        return self._stages.get((name, scenario)) or self._stages.setdefault((name, scenario), self._stage_of(name, scenario))
 
-    def _stage_of(self, stage: str, scenario: str) -> _Stage:
-        rules = tuple([rule for rule in self._rules.values() if rule.stage == stage and _may_fire(rule, _KEYS[stage], scenario)])
+    def _stage_of(self, name: str, scenario: str) -> _Stage:
+        rules = tuple([rule for rule in self._rules.values() if rule.stage == name and _may_fire(rule, _KEYS[name], scenario)])
         chained = _chained(rules)
         by_interest = defaultdict[_Interest, list[str]](list)
         for rule in rules:
@@ -189,7 +182,7 @@ class Engine:
         groups = tuple([_Group(interest, frozenset(ids), {}) for interest, ids in by_interest.items()])
         missed = dict.fromkeys([c.values[0] for rule in rules for c in rule.when if c.key == "no_sign"])
         absent = tuple([(("sign", v), ("no_sign", v)) for v in missed])
-        return _Stage(f"{stage} {scenario}", rules, _interest(rules), groups, dict(by_need), frozenset(always), absent)
+        return _Stage(f"{name} {scenario}", rules, _interest(rules), groups, dict(by_need), frozenset(always), absent)
 
     def _needed(self, rules: Iterable[str]) -> frozenset[_Fact]:
         """Of each rule what one of its conditions asks for: a sign, where it asks for one, for most signs are seldom there."""

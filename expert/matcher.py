@@ -85,7 +85,7 @@ class Matcher:
 def _without_overlaps(found: list[Mention]) -> list[Mention]:
     if len(found) < 2:
         return found
-    found.sort(key=lambda m: (m.target, -m.end, m.start, m.concept))
+    found.sort(key=lambda m: (m.target, -m.end, m.start, m.concept, -m.form))
     reached: dict[str, int] = {}
     kept = []
     for mention in found:

@@ -11,10 +11,10 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Path]:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A cache of this test run's own, with the model in it, for all of its processes and for every command that they start."""
     base = tmp_path_factory.getbasetemp()
-    directory = (base if worker_id == "master" else base.parent) / "cache"
+    directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
     directory.mkdir(exist_ok=True)
     before = os.environ.get("KAKEKOMI_CACHE")
     os.environ["KAKEKOMI_CACHE"] = str(directory)

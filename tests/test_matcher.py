@@ -11,7 +11,7 @@ from expert.literals import Literals, within
 from expert.matcher import Matcher
 from expert.patterns import Searcher, plain_groups
 from expert.schema import LexiconEntry
-from expert.tokenizer import Tokenizer
+from expert.tokenizer import TERMINAL, Tokenizer
 
 from .conftest import ROOT
 
@@ -95,6 +95,24 @@ def test_literals_are_worked_out_once(tmp_path: Path, monkeypatch: pytest.Monkey
     file.write_bytes(file.read_bytes().replace("画面".encode(), "画布".encode()))  # not what was written
     assert model_cache.with_literals("key", make) == made[0]
     assert not seen[-1]
+
+
+def test_of_a_verb_and_a_phrase_at_one_place_the_verb_counts_for_it_knows_its_form() -> None:
+    entry = LexiconEntry.model_validate({"id": "c", "title": "c", "acts": ["払う"], "phrases": ["払う"]})
+    (mention,) = Matcher([entry]).match([Tokenizer().tokenize("お金を払う")])[0]
+    assert mention.form == TERMINAL
+
+
+def test_what_is_found_in_a_text_does_not_depend_on_the_others() -> None:
+    known = knowledge.load()
+    matcher, tokenizer = Matcher([*(c for f in known.facts.values() for c in f.concepts), *known.signs.values()]), Tokenizer()
+    files = sorted((ROOT / "corpus" / "test").glob("*.jsonl"))
+    texts = [json.loads(line)["text"] for file in files for line in file.read_text(encoding="utf-8").splitlines()][::5]
+    tokens = [tokenizer.tokenize(text) for text in [*texts, "", texts[0]]]
+    together = matcher.match(tokens)
+    assert together == [matcher.match([t])[0] for t in tokens]
+    assert together == matcher.match(tokens[::-1])[::-1]
+    assert matcher.match([]) == []
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """The rules: each example fires or does not, and the chain works as it says."""
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -79,6 +80,22 @@ def test_a_case_of_which_each_rule_has_seen_its_part_runs_no_engine_and_fires_th
     new = Case("paid_scammer", {"paid": "yes", "minor": "no", "threatened": "yes"}, ("bank_transfer",))
     assert engine.infer(new) == Engine(KNOWLEDGE).infer(new)
     assert engine.runs == before
+
+
+def test_what_is_remembered_of_many_cases_is_what_the_engine_says() -> None:
+    rnd = random.Random(20261128)
+    signs, warm, cold = list(KNOWLEDGE.signs), Engine(KNOWLEDGE), Engine(KNOWLEDGE)
+    for _ in range(400):
+        case = Case(
+            rnd.choice(list(KNOWLEDGE.scenarios)[:4]),
+            {f: rnd.choice(("yes", "no")) for f in KNOWLEDGE.facts if rnd.random() < 0.15},
+            tuple(rnd.sample(list(KNOWLEDGE.methods), rnd.choice((0, 1, 2)))),
+            tuple(rnd.sample(signs, rnd.randint(0, 5))),
+            settled=rnd.random() < 0.5,
+        )
+        cold.forget()
+        assert warm.infer(case) == cold.infer(case)
+    assert warm.runs < cold.runs * 0.9
 
 
 def test_states_that_rules_of_one_stage_hand_on_are_remembered_with_what_they_rest_on() -> None:
