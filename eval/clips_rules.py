@@ -25,23 +25,24 @@ class Clips:
     def infer(self, case: Case) -> list[str]:
         """Ids of the rules that fired, in no particular order; of several revisions, the first holds."""
         known = self._known(case)
-        early, states = self._run("understanding", case, [("candidate", case.scenario), *known])
+        early, states = self._run("understanding", [("candidate", case.scenario), *known])
         revised = [r for r in early if self._rules[r].revise][:1]
         scenario = (self._rules[revised[0]].revise if revised else None) or case.scenario
-        late, _ = self._run("advice", case, [("scenario", scenario), *known, *(("state", s) for s in states)])
+        late, _ = self._run("advice", [("scenario", scenario), *known, *(("state", s) for s in states)])
         return [*(r for r in early if not self._rules[r].revise or r in revised), *late]
 
     def _known(self, case: Case) -> list[tuple[str, str]]:
         several = [("payment_method", m) for m in case.payment_method or UNKNOWN] + [("sign", s) for s in case.signs]
         return [*case.facts.items(), *several, *((k, v) for k, v in (("device", case.device), ("prefecture", case.prefecture)) if v)]
 
-    def _run(self, stage: str, case: Case, facts: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    def _run(self, stage: str, facts: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
         """Facts go in as one string and firings come out by a callback. Tried too: `assert_fact` slows down from case to case (its facts
         are never collected), and reading facts back costs a Python object each."""
         environment = self._environments[stage]
         environment.reset()
         self._fired.clear()
-        given = dict.fromkeys([*facts, *((k, "unknown") for k in self._negated[stage] if k not in case.facts)])
+        told = {key for key, _ in facts}
+        given = dict.fromkeys([*facts, *((k, "unknown") for k in self._negated[stage] if k not in told)])
         environment.load_facts(" ".join(f"(kv (k {k}) (v {v}))" for k, v in given))
         environment.run()
         fired = list(dict.fromkeys(self._fired))
@@ -66,6 +67,8 @@ def _rule(rule: RuleEntry) -> str:
 
 
 def _condition(condition: Condition) -> str:
+    if condition.key == "no_sign":
+        return f"(not (kv (k sign) (v {condition.values[0]})))"
     negated = condition.operator == "!="
     values = "&".join(f"~{v}" for v in condition.values) if negated else "|".join(condition.values)
     return f"(kv (k {condition.key}) (v {values}))"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from eval.clips_rules import Clips
 from expert.domain import Case
 from expert.pipeline import Expert
 
@@ -61,10 +62,6 @@ def forget(expert: Expert) -> None:
 
 def clips(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
     """CLIPS with the same rules on the same facts; both must fire the same rules."""
-    try:
-        from eval.clips_rules import Clips
-    except ImportError:
-        return [("CLIPS", "not installed (`pip install clipspy`)")]
     read = [u.case()._replace(settled=False) for u in expert.understand_all(texts[:3000])]  # CLIPS is always allowed to revise
     cases = list({c.signature(): c for c in read}.values())
     peer = Clips(expert.knowledge)

@@ -1,10 +1,12 @@
 """The rules: each example fires or does not, and the chain works as it says."""
 
 import random
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 
+from eval.clips_rules import Clips
 from expert import checks, knowledge
 from expert.decision import Adviser, with_second
 from expert.domain import URGENCIES, AdvisedDesk, Case, Decision
@@ -82,20 +84,30 @@ def test_a_case_of_which_each_rule_has_seen_its_part_runs_no_engine_and_fires_th
     assert engine.runs == before
 
 
-def test_what_is_remembered_of_many_cases_is_what_the_engine_says() -> None:
+def _random_cases(number: int, scenarios: Sequence[str]) -> Iterator[Case]:
     rnd = random.Random(20261128)
-    signs, warm, cold = list(KNOWLEDGE.signs), Engine(KNOWLEDGE), Engine(KNOWLEDGE)
-    for _ in range(400):
-        case = Case(
-            rnd.choice(list(KNOWLEDGE.scenarios)[:4]),
+    for _ in range(number):
+        yield Case(
+            rnd.choice(scenarios),
             {f: rnd.choice(("yes", "no")) for f in KNOWLEDGE.facts if rnd.random() < 0.15},
             tuple(rnd.sample(list(KNOWLEDGE.methods), rnd.choice((0, 1, 2)))),
-            tuple(rnd.sample(signs, rnd.randint(0, 5))),
-            settled=rnd.random() < 0.5,
+            tuple(rnd.sample(list(KNOWLEDGE.signs), rnd.randint(0, 5))),
+            rnd.choice((None, *KNOWLEDGE.devices)),
         )
+
+
+def test_what_is_remembered_of_many_cases_is_what_the_engine_says() -> None:
+    warm, cold = Engine(KNOWLEDGE), Engine(KNOWLEDGE)
+    for case in _random_cases(400, list(KNOWLEDGE.scenarios)[:4]):
         cold.forget()
         assert warm.infer(case) == cold.infer(case)
     assert warm.runs < cold.runs * 0.9
+
+
+def test_another_engine_fires_the_same_rules() -> None:
+    clips = Clips(KNOWLEDGE)
+    for case in _random_cases(200, list(KNOWLEDGE.scenarios)):
+        assert set(clips.infer(case)) == {f.rule for f in ENGINE.infer(case)[1]}
 
 
 def test_states_that_rules_of_one_stage_hand_on_are_remembered_with_what_they_rest_on() -> None:
