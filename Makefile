@@ -19,7 +19,7 @@ ask: $(STAMP) ## set up and answer: TEXT="…" answers once, without it the prom
 	elif [ -t 0 ]; then $(BIN)/kakekomi ask; \
 	else $(BIN)/kakekomi ask --sample-if-empty "$(SAMPLE)"; fi
 
-test: $(STAMP) ## set up and run the tests (under 3 minutes)
+test: $(STAMP) ## set up and run the tests on all cores (some minutes)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 slow: $(STAMP) ## the slow tests: all triples of facts, 100,000 random states and cases, the wheel

@@ -25,8 +25,6 @@ _REMEMBERED_BY_GROUP = 1_000
 """Outcomes of a stage, and of a group of rules: bounds on memory, not settings to tune."""
 
 _Fact = tuple[str, str]
-
-
 UNKNOWN = ("unknown",)
 """`payment_method~unknown`: no way of payment is told."""
 
@@ -89,8 +87,6 @@ class Engine:
         self._rulesets = Rulesets()
         self._adds = {rule.id: _adds(rule) for rule in knowledge.rules.values()}
         self._stages: dict[tuple[str, str], _Stage] = {}
-        self._met: dict[int, _Group] = {}
-        """The groups that remember something, by identity."""
         self._outcomes: dict[tuple[str, str, frozenset[_Fact]], _Outcome] = {}
 
     @property
@@ -101,9 +97,9 @@ class Engine:
     def forget(self) -> None:
         """Drop what is remembered of earlier cases (for measurements, while nobody infers)."""
         self._outcomes.clear()
-        for group in self._met.values():
-            group.fired.clear()
-        self._met.clear()
+        for stage in self._stages.values():
+            for group in stage.groups:
+                group.fired.clear()
 
     def infer(self, case: Case) -> tuple[str, tuple[Firing, ...]]:
         """The scenario after revision (where it is settled only by rules that say so), and every rule that fired, in order.
@@ -156,7 +152,6 @@ class Engine:
         for group, one in zip(concerned, seen, strict=True):
             if len(group.fired) >= _REMEMBERED_BY_GROUP:
                 group.fired.clear()
-            self._met[id(group)] = group
             group.fired[one] = tuple([firing for firing in fired if firing.rule in group.rules])
         return fired
 
