@@ -7,7 +7,7 @@ All cues are data (rules/cues.yaml).
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final
 
 from expert.domain import Assertion, Evidence, Fact, Mention, Modality, TokenizedText, Value
 from expert.patterns import LazyPattern, PatternTable, Searcher, plain_groups
@@ -18,14 +18,15 @@ _LEFT_REACH, _LEFT_OVER = 30, 10
 _QUOTE_REACH, _KNOWER_REACH = 120, 40
 
 
-class _Walk(NamedTuple):
+class _Walk:
     """What the walk to the right of a target passed."""
 
-    negations: int
-    past: bool
-    modality: Modality
-    end: int
-    cues: tuple[str, ...]
+    def __init__(self, negations: int, past: bool, modality: Modality, end: int, cues: tuple[str, ...]) -> None:
+        self.negations: Final = negations
+        self.past: Final = past
+        self.modality: Final = modality
+        self.end: Final = end
+        self.cues: Final = cues
 
 
 class AssertionAnalyzer:

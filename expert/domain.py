@@ -1,12 +1,13 @@
 """The nouns of kakekomi, in the order in which they appear on the way from text to answer.
 
-Everything is frozen: NamedTuples, since they are made by the million and quicker to make than data classes. Offsets are characters of the
-text as the user gave it, half-open.
+Everything is frozen: NamedTuples, quicker to make than data classes. What is read most often, before there is an answer, are classes, which mypyc
+turns into structures (`make compiled`). Offsets are characters of the text as the user gave it, half-open.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 Value = Literal["yes", "no"]
 Urgency = Literal["never", "now", "today", "soon"]
@@ -37,22 +38,22 @@ class Morpheme(Protocol):
         """Sudachi's number of its part of speech and conjugation."""
 
 
-class TokenizedText(NamedTuple):
+@dataclass(frozen=True)
+class TokenizedText:
     """A text with its morphemes and their normalized forms, as parallel sequences (what is seldom read is read when it is asked for: speed).
 
     `normal` is the folded text (NFKC, blanks between Japanese characters dropped, a text in kana in its usual writing) that all analysis
     reads; `origin[i]` is the offset in `text` of `normal[i]`, with one more entry for the end, or
-    None where every character kept its place.
+    None where every character kept its place. `kana`: whether the text was written in kana alone.
     """
 
     text: str
     normal: str
     origin: tuple[int, ...] | None
-    lemmas: Sequence[str]
+    lemmas: list[str]
     morphemes: Sequence[Morpheme]
     form_of: Callable[[int], int]
     kana: bool = False
-    """Whether the text was written in kana alone."""
 
     def place(self, i: int) -> tuple[int, int]:
         """Where a token begins and ends in `normal`."""
@@ -92,14 +93,15 @@ def lead(scores: Sequence[Score]) -> float:
     return first.value - second.value - (OUT_OF_SCOPE_COSTS if first.scenario == OUT_OF_SCOPE else 0.0)
 
 
-class Mention(NamedTuple):
-    """Where a concept stands in the normal text. `start` may include the object of the verb."""
+class Mention:
+    """Where a concept stands in the normal text. `start` may include the object of the verb; `form`: its conjugation (`expert.tokenizer`)."""
 
-    concept: str
-    start: int
-    target: int
-    end: int
-    form: int = 0
+    def __init__(self, concept: str, start: int, target: int, end: int, form: int = 0) -> None:
+        self.concept: Final = concept
+        self.start: Final = start
+        self.target: Final = target
+        self.end: Final = end
+        self.form: Final = form
 
 
 class Modality(StrEnum):
@@ -118,15 +120,18 @@ class Modality(StrEnum):
     FUTURE = "future"
 
 
-class Assertion(NamedTuple):
-    """A mention with its polarity (肯否極性) and modality, and the cues that decided them."""
+class Assertion:
+    """A mention with its polarity (肯否極性) and modality, and the cues that decided them.
 
-    mention: Mention
-    negated: bool
-    modality: Modality
-    cues: tuple[str, ...] = ()
-    end: int = 0
-    """Where the walk over the cues to its right ended: the end of the words that show it."""
+    `end` is where the walk over the cues to its right ended: the end of the words that show it.
+    """
+
+    def __init__(self, mention: Mention, negated: bool, modality: Modality, cues: tuple[str, ...], end: int) -> None:
+        self.mention: Final = mention
+        self.negated: Final = negated
+        self.modality: Final = modality
+        self.cues: Final = cues
+        self.end: Final = end
 
 
 class Evidence(NamedTuple):

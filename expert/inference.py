@@ -43,10 +43,10 @@ class _Interest(NamedTuple):
     told: frozenset[_Fact]
     denied: frozenset[str]
 
-    def of(self, facts: frozenset[_Fact]) -> frozenset[_Fact]:
+    def of(self, facts: Iterable[_Fact]) -> frozenset[_Fact]:
         """Those of some facts that the rules can see."""
-        seen = facts & self.told
-        return seen.union([fact for fact in facts if fact[0] in self.denied]) if self.denied else seen
+        told, denied = self.told, self.denied
+        return frozenset([fact for fact in facts if fact in told or fact[0] in denied]) if denied else told.intersection(facts)
 
 
 class _Group(NamedTuple):
@@ -123,11 +123,11 @@ class Engine:
         early = self._outcome("understanding", _NO_SCENARIO, known)
         return rule in self._outcome(rule.stage, case.scenario, [*known, *early.states, *given]).rules
 
-    def _outcome(self, name: str, scenario: str, known: Iterable[_Fact]) -> _Outcome:
+    def _outcome(self, name: str, scenario: str, known: Sequence[_Fact]) -> _Outcome:
         stage = self._stage(name, scenario)
-        facts = stage.interest.of(frozenset(known))
         # `court_document!=yes` must hold of a case that says nothing of it: stated to be unknown, so that no rule needs `none(...)`
-        facts = facts.union([(key, "unknown") for key in stage.interest.denied.difference([key for key, _ in facts])])
+        unsaid = stage.interest.denied.difference([key for key, _ in known])
+        facts = stage.interest.of([*known, *[(key, "unknown") for key in unsaid]])
         outcome = self._outcomes.get((name, scenario, facts))
         if outcome is None:
             with self._lock:

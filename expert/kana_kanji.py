@@ -7,7 +7,6 @@ most probable one counts, each unit being independent of its neighbours (unigram
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from functools import cached_property
 from itertools import accumulate
 from math import log
 from pathlib import Path
@@ -69,13 +68,16 @@ class KanaKanjiConverter:
     def __init__(self, units: Callable[[], Units]) -> None:
         """`units` is called at the first text in kana, which most runs never meet."""
         self._read = units
+        self._made: tuple[AhoCorasick, list[tuple[str, float]]] | None = None
 
-    @cached_property
+    @property
     def _compiled(self) -> tuple[AhoCorasick, list[tuple[str, float]]]:
         """What finds the readings, and of each how it is written and what it costs (-log of its share)."""
-        units = self._read()
-        total = sum(count for _, count in units.values())
-        return AhoCorasick(list(units)), [(surface, log(total / count)) for surface, count in units.values()]
+        if self._made is None:
+            units = self._read()
+            total = sum([count for _, count in units.values()])
+            self._made = AhoCorasick(list(units)), [(surface, log(total / count)) for surface, count in units.values()]
+        return self._made
 
     def convert(self, text: str, normal: str, origin: Sequence[int] | None) -> tuple[str, tuple[int, ...]]:
         """A folded text and its places in `text` (see `TokenizedText`) -> the same for the text in its usual writing.
@@ -95,7 +97,7 @@ class KanaKanjiConverter:
         finder, units = self._compiled
         key = (to_hiragana(normal) if _is_katakana(normal) else normal).translate(_TO_DIGIT)
         after_kanji = {found.end() for found in _KANJI.finditer(normal)}
-        passed = list(accumulate(at in breaks for at in range(len(key) + 1)))
+        passed = list(accumulate([int(at in breaks) for at in range(len(key) + 1)]))
         ending: list[list[tuple[int, int, float]]] = [[] for _ in range(len(key) + 1)]
         for unit, start, end in finder.find_matches_as_indexes(key, overlapping=True):
             if start in after_kanji and (end - start < _LONG or key[start] in _STEM) and _KANJI.search(units[unit][0]):

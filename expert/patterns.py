@@ -5,8 +5,8 @@ searching with all of them milliseconds a text.
 """
 
 import re
-from collections.abc import Callable, Iterable
-from functools import cache, cached_property
+from collections.abc import Iterable
+from functools import cache
 
 from expert.errors import KnowledgeError
 from expert.literals import beginnings, faulty, first_characters
@@ -34,28 +34,23 @@ class LazyPattern:
 
     def __init__(self, pattern: str) -> None:
         self.pattern = plain_groups(pattern)
+        self._made: re.Pattern[str] | None = None
 
-    @cached_property
+    @property
     def compiled(self) -> re.Pattern[str]:
         """Raises KnowledgeError, naming the pattern, if it is no regular expression."""
-        return _compiled(self.pattern)
+        made = self._made
+        if made is None:
+            made = self._made = _compiled(self.pattern)
+        return made
 
-    @cached_property
-    def match(self) -> Callable[..., re.Match[str] | None]:
-        """`re.Pattern.match` of the compiled pattern, without a look-up on the way."""
-        return self.compiled.match
-
-    @cached_property
-    def first(self) -> frozenset[str] | None:
-        """The characters with which a match can begin; None where that cannot be told."""
-        return first_characters(self.pattern)
-
-    @cached_property
+    @property
     def guarded(self) -> re.Pattern[str]:
         """The same pattern, made to give up at once at characters with which no match can begin: for searching."""
-        if self.first is None:
+        first = first_characters(self.pattern)
+        if first is None:
             return self.compiled
-        characters = "".join(map(re.escape, sorted(self.first)))
+        characters = "".join([re.escape(char) for char in sorted(first)])
         try:
             return _compiled(f"(?=[{characters}])(?:{self.pattern})")
         except KnowledgeError:
@@ -81,28 +76,39 @@ class Searcher:
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self._patterns = [plain_groups(pattern) for pattern in patterns] or ["(?!)"]
-
-    @cached_property
-    def _compiled(self) -> re.Pattern[str]:
-        return _compiled("|".join(self._patterns))
-
-    @cached_property
-    def _begins(self) -> Callable[..., re.Match[str] | None] | None:
-        strings = set().union(*[beginnings(pattern, _MOST_BEGINNINGS) for pattern in self._patterns])
-        return None if "" in strings else _compiled(any_of(strings)).search
+        self._whole: re.Pattern[str] | None = None
+        self._begins: re.Pattern[str] | None = None
+        """Where one of them may begin; None where that can be anywhere."""
 
     def search(self, text: str, start: int, end: int) -> re.Match[str] | None:
         """The first match between two places."""
-        begins, whole = self._begins, self._compiled
+        whole = self._whole
+        if whole is None:
+            whole = self._compile()
+        begins = self._begins
         if begins is None:
             return whole.search(text, start, end)
         end = min(end, len(text))
-        while start < end and (first := begins(text, start, end)):
+        while start < end:
+            first = begins.search(text, start, end)
+            if first is None:
+                break
             at = first.start()
-            if found := whole.match(text, at, end):
+            found = whole.match(text, at, end)
+            if found is not None:
                 return found
             start = at + 1
         return None
+
+    def _compile(self) -> re.Pattern[str]:
+        whole = _compiled("|".join(self._patterns))
+        strings = set[str]()
+        for pattern in self._patterns:
+            strings |= beginnings(pattern, _MOST_BEGINNINGS)
+        if "" not in strings:
+            self._begins = _compiled(any_of(strings))
+        self._whole = whole  # last: another thread looks at it first
+        return whole
 
 
 @cache
@@ -115,7 +121,8 @@ class PatternTable:
 
     def __init__(self, rows: Iterable[tuple[str, str]]) -> None:
         """`rows`: pattern and name, the most important first."""
-        self._rows = [(LazyPattern(pattern), name) for pattern, name in rows]
+        self._rows = [(plain_groups(pattern), name) for pattern, name in rows]
+        self._first = [first_characters(pattern) for pattern, _ in self._rows]
         self._by_character: dict[str, re.Pattern[str]] = {}
 
     def match(self, text: str, at: int) -> tuple[str, int] | None:
@@ -129,7 +136,7 @@ class PatternTable:
         return (_name(found.lastgroup), found.end()) if found else None
 
     def _compile(self, char: str) -> re.Pattern[str]:
-        rows = [(p.pattern, name) for p, name in self._rows if p.first is None or char in p.first]
+        rows = [row for row, first in zip(self._rows, self._first, strict=True) if first is None or char in first]
         try:
             return _compiled("|".join(f"(?P<{name}__{i}>{pattern})" for i, (pattern, name) in enumerate(rows)) or r"(?!)")
         except KnowledgeError:

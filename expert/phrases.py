@@ -6,7 +6,7 @@ Many texts are read at once, pattern by pattern and not text by text: there are 
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import NamedTuple
 
@@ -28,10 +28,11 @@ _MANY = 2
 _SENTENCE_END = re.compile(r"[。!?\n」』]")
 
 _Match = Callable[[str, int], re.Match[str] | None]
-Hit = tuple[int, int]
-"""Which of the texts, and where in it."""
-Places = Mapping[str, Mapping[int, list[int]]]
-"""For each concept and text where the things of the concept may start."""
+TEXT = 32
+"""Bits of a place that say where it is in its text."""
+WITHIN = 2**TEXT - 1
+Places = list[int]
+"""Which of the texts, times 2**TEXT, plus where in it: a number takes half of the memory of a pair, and memory is what all of this waits for."""
 
 
 class Guard:
@@ -43,7 +44,7 @@ class Guard:
 
     def blocks(self, normal: str, start: int, end: int) -> bool:
         """Whether a mention between two places is turned off."""
-        if self._after is not None and self._after.match(normal, end):
+        if self._after is not None and self._after.compiled.match(normal, end):
             return True
         around = self._around
         if around is None or not around.search(normal, max(0, start - _BEFORE), end + _AFTER):
@@ -98,12 +99,12 @@ class _Beginning:
         self._key = key
         self._any: LazyPattern | None = None
 
-    def likely(self, hits: Sequence[Hit], texts: Sequence[str]) -> Sequence[Hit]:
+    def likely(self, hits: Places, texts: list[str]) -> Places:
         """Where one of the phrases stands: one pattern for all of them, so that they need not be tried one by one elsewhere."""
         if self._any is None:
             self._any = LazyPattern("|".join([phrase.written(self._key) for phrase in self.phrases]))
-        match: _Match = self._any.match
-        return [hit for hit in hits if match(texts[hit[0]], hit[1])]
+        match: _Match = self._any.compiled.match
+        return [hit for hit in hits if match(texts[hit >> TEXT], hit & WITHIN)]
 
 
 class PhraseFinder:
@@ -124,64 +125,57 @@ class PhraseFinder:
         self._beginnings = [_Beginning(key, tried[key], things.get(key, []), waiting[key], awaited_by.get(key, [])) for key in keys]
         self._finder = AhoCorasick(list(keys))
 
-    def find(self, texts: Sequence[str]) -> tuple[list[list[Mention]], Places]:
-        """The mentions of each text by phrases, in no order, and where things may start."""
+    def find(self, texts: list[str]) -> tuple[list[list[Mention]], Mapping[str, Places]]:
+        """The mentions of each text by phrases, in no order, and for each concept where its things may start, in no order."""
         found: list[list[Mention]] = [[] for _ in texts]
-        places, spoken = defaultdict[str, dict[int, list[int]]](dict), defaultdict[str, set[int]](set)
-        later: list[tuple[_Beginning, list[Hit]]] = []
+        places, spoken = defaultdict[str, Places](list), defaultdict[str, set[int]](set)
+        later: list[tuple[_Beginning, Places]] = []
         for number, hits in self._hits(texts).items():
             beginning = self._beginnings[number]
             for concept in beginning.things:
-                _add_places(places[concept], hits)
+                places[concept].extend(hits)
             for concept in beginning.awaited_by:
-                spoken[concept].update([i for i, _ in hits])
+                spoken[concept].update([hit >> TEXT for hit in hits])
             if beginning.waiting:
                 later.append((beginning, hits))
             likely = hits if len(beginning.phrases) < _MANY else beginning.likely(hits, texts)
             for phrase in beginning.phrases if likely else ():
                 _try(phrase, likely, texts, found)
         for beginning, hits in later:
-            here = {i for i, _ in hits}
+            here = {hit >> TEXT for hit in hits}
             for phrase in beginning.waiting:
                 within = spoken.get(phrase.concept)
                 if within and not within.isdisjoint(here):
-                    _try(phrase, [hit for hit in hits if hit[0] in within], texts, found)
+                    _try(phrase, [hit for hit in hits if hit >> TEXT in within], texts, found)
         return found, places
 
-    def _hits(self, texts: Sequence[str]) -> dict[int, list[Hit]]:
-        """For each beginning, by its number, where it stands."""
-        hits = dict[int, list[Hit]]()
+    def _hits(self, texts: list[str]) -> dict[int, Places]:
+        """For each beginning, by its number, where it stands, in order."""
+        hits = dict[int, Places]()
         find = self._finder.find_matches_as_indexes
         for i, text in enumerate(texts):
+            at = i << TEXT
             in_text: list[tuple[int, int, int]] = find(text, overlapping=True)
             for number, start, _ in in_text:
                 known = hits.get(number)
                 if known is None:
-                    hits[number] = [(i, start)]
+                    hits[number] = [at + start]
                 else:
-                    known.append((i, start))
+                    known.append(at + start)
         return hits
 
 
-def _try(phrase: _Phrase, hits: Sequence[Hit], texts: Sequence[str], found: list[list[Mention]]) -> None:
+def _try(phrase: _Phrase, hits: Places, texts: list[str], found: list[list[Mention]]) -> None:
     concept, pattern, skip, guard = phrase
-    match: _Match = pattern.match
-    for i, start in hits:
+    match: _Match = pattern.compiled.match
+    for hit in hits:
+        i, start = hit >> TEXT, hit & WITHIN
         text = texts[i]
         matched = match(text, start + skip)
         if matched is not None:
             end: int = matched.end()
             if guard is None or not guard.blocks(text, start, end):
                 found[i].append(Mention(concept, start, start, end))
-
-
-def _add_places(places: dict[int, list[int]], hits: Sequence[Hit]) -> None:
-    for i, start in hits:
-        known = places.get(i)
-        if known is None:
-            places[i] = [start]
-        else:
-            known.append(start)
 
 
 def _by_beginning(

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import threading
 import unicodedata
 from functools import cache, partial
@@ -72,7 +73,7 @@ class Tokenizer:
         return known if None not in known else [lemma or self._normalized_form(morphemes[i]) for i, lemma in enumerate(known)]
 
     def _normalized_form(self, morpheme: Morpheme) -> str:
-        lemma = str(morpheme.normalized_form())
+        lemma = sys.intern(morpheme.normalized_form())  # the same object as in the tables in which it is looked up
         if not morpheme.is_oov() and len(self._lemmas) < _MOST_LEMMAS:  # words that are not in the dictionary share their ids
             self._lemmas[morpheme.word_id()] = lemma
         return lemma

@@ -140,15 +140,20 @@ def train(counts: Counts, labels: Sequence[str], facts: Sequence[Mapping[str, st
 
 
 def _weighted(counts: Counts) -> tuple[dict[str, int], Any, Array]:
-    """Features in enough texts, in the order of their names; their sublinear tf x idf [texts, features] of unit length; their idf."""
+    """Features in enough texts; their sublinear tf x idf [texts, features] of unit length; their idf.
+
+    Those of most texts come first, so that they are near one another in memory: all work with the weights is quicker.
+    """
     from sklearn.feature_extraction.text import TfidfTransformer
 
-    enough = np.flatnonzero(np.bincount(counts.matrix.indices, minlength=counts.matrix.shape[1]) >= SETTINGS.min_df)
+    found_in = np.bincount(counts.matrix.indices, minlength=counts.matrix.shape[1])
+    enough = np.flatnonzero(found_in >= SETTINGS.min_df)
     named = len(counts.names)
     columns = {counts.names[i]: i for i in enough[enough < named]}
     unnamed = enough[enough >= named]
     columns |= zip(trigrams.names(counts.trigrams[unnamed - named]), unnamed, strict=True)
-    names = sorted(columns)
+    by_name = sorted(columns)
+    names = [by_name[i] for i in np.argsort(-found_in[[columns[name] for name in by_name]], kind="stable").tolist()]
     kept = counts.matrix[:, [columns[name] for name in names]]
     kept.sort_indices()
     transformer = TfidfTransformer(sublinear_tf=True)

@@ -128,7 +128,7 @@ def test_one_fault_in_a_fact_does_not_blame_the_rules_that_name_it(rules: Path, 
 
 
 @pytest.mark.parametrize(
-    "use", [lambda: Searcher(["払(った"]).search("払った", 0, 3), lambda: LazyPattern("払(った").match("払った"), lambda: beginnings("払(")]
+    "use", [lambda: Searcher(["払(った"]).search("払った", 0, 3), lambda: LazyPattern("払(った").compiled, lambda: beginnings("払(")]
 )
 def test_a_faulty_regular_expression_is_told_in_words(use: Callable[[], object]) -> None:
     with pytest.raises(KnowledgeError, match="正規表現「払"):

@@ -2,11 +2,13 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from expert import knowledge, model_cache
+from expert.domain import TokenizedText
 from expert.literals import Literals, within
 from expert.matcher import Matcher
 from expert.patterns import Searcher, plain_groups
@@ -109,9 +111,14 @@ def test_what_is_found_in_a_text_does_not_depend_on_the_others() -> None:
     files = sorted((ROOT / "corpus" / "test").glob("*.jsonl"))
     texts = [json.loads(line)["text"] for file in files for line in file.read_text(encoding="utf-8").splitlines()][::5]
     tokens = [tokenizer.tokenize(text) for text in [*texts, "", texts[0]]]
-    together = matcher.match(tokens)
-    assert together == [matcher.match([t])[0] for t in tokens]
-    assert together == matcher.match(tokens[::-1])[::-1]
+
+    def found(read: Sequence[TokenizedText]) -> list[list[dict[str, object]]]:
+        return [[vars(mention) for mention in mentions] for mentions in matcher.match(read)]
+
+    together = found(tokens)
+    assert sum(map(len, together)) > len(texts)
+    assert together == [found([t])[0] for t in tokens]
+    assert together == found(tokens[::-1])[::-1]
     assert matcher.match([]) == []
 
 
