@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -85,20 +86,25 @@ def warm(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
 
 def throughput(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
     """The kernel on one core against Sudachi alone, round by round over the same texts."""
-    sudachi = Dictionary(dict="core").tokenizer(mode=SplitMode.C)
-    batches = [pa.RecordBatch.from_pydict({"id": [str(i) for i in range(len(b))], "text": b}) for b in _cut(texts[:3000], 1000)]
-    kernels = [Kernel(expert, Layout(id="id", json=json)) for json in (False, True)]
-    works: list[Callable[[], object]] = [
-        partial(_tokenized, sudachi, texts[:3000]),
-        partial(_all_told, sudachi, texts[:3000]),
-        lambda: [expert.tokenizer.tokenize(t) for t in texts[:3000]],
-        *(partial(_all, kernel, batches) for kernel in kernels),
-    ]
-    for work in works:
+    sudachi, layouts = Dictionary(dict="core").tokenizer(mode=SplitMode.C), [Layout(id="id", json=json) for json in (False, True)]
+    kernels = [Kernel(expert, layout) for layout in layouts]
+
+    def works(some: list[str]) -> list[Callable[[], object]]:
+        batch = pa.RecordBatch.from_pydict({"id": [str(i) for i in range(len(some))], "text": some})
+        return [
+            partial(_tokenized, sudachi, some),
+            partial(_all_told, sudachi, some),
+            lambda: [expert.tokenizer.tokenize(t) for t in some],
+            *(partial(kernel, batch) for kernel in kernels),
+        ]
+
+    of_batches = list(map(works, _cut(texts[:3000], 1000)))
+    for work in chain(*of_batches):
         work()
-    rounds = [[seconds(work) for work in works] for _ in range(ROUNDS)]
-    rates = [3000 / statistics.median(r[i] for r in rounds) for i in range(len(works))]
-    shares = [tuple(statistics.median(r[base] / r[i] for r in rounds) for base in (0, 1)) for i in range(len(works))]
+    # batch by batch, so that what is compared stands next to each other in time
+    rounds = [[seconds(work) for work in of_batch] for _ in range(ROUNDS) for of_batch in of_batches]
+    rates = [1000 / statistics.median(column) for column in zip(*rounds, strict=True)]
+    shares = [tuple(statistics.median(r[base] / r[i] for r in rounds) for base in (0, 1)) for i in range(len(rates))]
     length = statistics.mean(map(len, texts[:3000]))
 
     def against(i: int) -> str:
@@ -113,32 +119,32 @@ def throughput(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
     ]
 
 
-_WARMING = 11
-"""Times 3,000 other texts first, as a long batch has them behind it."""
+_WARMING = 33
+"""Thousands of other texts first, as a long batch has them behind it."""
 
 
 def unseen(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
     """The same with texts of which none has occurred before: what the rules make of them is remembered only where another text came to the same."""
     sudachi, kernel = Dictionary(dict="core").tokenizer(mode=SplitMode.C), Kernel(expert, Layout())
-    rounds, runs = [], 0
     peers.forget(expert)
-    for i in range(ROUNDS + _WARMING):
-        runs = expert.engine.runs if i == _WARMING else runs
-        some = texts[3000 * i : 3000 * (i + 1)]
-        batches = [pa.RecordBatch.from_pydict({"text": b}) for b in _cut(some, 1000)]
-        works: list[Callable[[], object]] = [partial(_tokenized, sudachi, some), partial(_all_told, sudachi, some), partial(_all, kernel, batches)]
+    warming, *measured = texts[: _WARMING * 1000], *_cut(texts[_WARMING * 1000 : (_WARMING + 3 * ROUNDS) * 1000], 1000)
+    for some in _cut(warming, 1000):
+        kernel(pa.RecordBatch.from_pydict({"text": some}))
+    runs, rounds = expert.engine.runs, []
+    for some in measured:
+        batch = pa.RecordBatch.from_pydict({"text": some})
+        works: list[Callable[[], object]] = [partial(_tokenized, sudachi, some), partial(_all_told, sudachi, some), partial(kernel, batch)]
         rounds.append([seconds(work) for work in works])
-    measured = rounds[_WARMING:]
-    unread, read, answered = (3000 / statistics.median(column) for column in zip(*measured, strict=True))
-    of_unread, of_read = (statistics.median(r[base] / r[2] for r in measured) for base in (0, 1))
+    unread, read, answered = (1000 / statistics.median(column) for column in zip(*rounds, strict=True))
+    of_unread, of_read = (statistics.median(r[base] / r[2] for r in rounds) for base in (0, 1))
     return [
-        (f"Sudachi alone, no morpheme read; corpus texts, each new, after {3000 * _WARMING:,} others", f"{unread:,.0f} texts/s"),
+        (f"Sudachi alone, no morpheme read; corpus texts, each new, after {1000 * _WARMING:,} others", f"{unread:,.0f} texts/s"),
         ("Sudachi alone, of each morpheme its normalized form, part of speech, begin and end read", f"{read:,.0f} texts/s"),
         (
             "batch kernel on one core, table columns",
             f"{answered:,.0f} texts/s, **{of_unread:.2f}** of Sudachi unread, **{of_read:.2f}** of Sudachi read",
         ),
-        ("stages of the engine run for them (each text asks for two)", f"{(expert.engine.runs - runs) / (3000 * ROUNDS):.3f} a text"),
+        ("stages of the engine run for them (each text asks for two)", f"{(expert.engine.runs - runs) / (1000 * len(measured)):.3f} a text"),
     ]
 
 
@@ -152,10 +158,6 @@ def _all_told(sudachi: Any, texts: Sequence[str]) -> list[list[tuple[object, ...
 
 def _told(morpheme: Any) -> tuple[object, ...]:
     return morpheme.normalized_form(), morpheme.part_of_speech_id(), morpheme.begin(), morpheme.end()
-
-
-def _all(kernel: Kernel, batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
-    return [kernel(batch) for batch in batches]
 
 
 def _cut(texts: Sequence[str], size: int) -> Iterator[list[str]]:
