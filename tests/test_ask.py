@@ -224,7 +224,10 @@ def test_the_model_applied_here_equals_scikit_learn(expert: Expert) -> None:
     model = training.train(counts, labels, [{} for _ in texts], [], "key")
     vectorizer = TfidfVectorizer(analyzer=lambda f: f, sublinear_tf=True, min_df=training.SETTINGS.min_df)
     matrix = vectorizer.fit_transform(found)
-    assert model.vocabulary == vectorizer.vocabulary_
+    assert model.vocabulary.keys() == vectorizer.vocabulary_.keys()
+    matrix = matrix[:, [vectorizer.vocabulary_[name] for name in model.vocabulary]]
+    assert list(model.vocabulary.values()) == list(range(matrix.shape[1]))
+    assert (np.diff(matrix.getnnz(axis=0)) <= 0).all(), "features of most texts first"
     weights, bias = training._fit(matrix, np.unique(labels, return_inverse=True)[1])
     expected = matrix @ weights + bias
     got = model.decisions(found)
