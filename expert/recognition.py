@@ -1,13 +1,15 @@
 """Facts from two readers: the rules of assertion, and the model that has learnt from whole stories which words come with a fact.
 
 The rules tell 払った from 払いそうになった and 払わなかった, and show their words; they miss what a long story says in a roundabout way.
-The model sees that, but not who did what. Both are weighed as evidence: the log odds of a fact are a sum of what the model says, of how often
-the fact is stated in stories of this scenario, and of what the rules read. In a sentence or two, which turn on a cue and not on their
-words, the rules alone decide what they find spoken of, and everywhere what no training example says yes to.
+The model sees that, but not who did what. Both are weighed as evidence: the log odds of a fact are a sum of what the model says of this
+and of all other facts, of how often the fact is stated in stories of this scenario, and of what the rules read. In a sentence or two, which
+turn on a cue and not on their words, the rules alone decide what they find spoken of, and everywhere what no training example says yes to.
 """
 
+import csv
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,37 +18,15 @@ from expert.domain import Evidence, Fact, Mention, Modality, Statement, Tokenize
 
 Array = np.ndarray[Any, Any]
 
-MODEL, SCENARIO = 4.33, 0.57
-READ_YES, READ_NO = 0.49, -1.72
-"""Weights of the sum, in log odds: of the model's value, of the log odds of the fact in the scenario, of a yes and a no of the rules.
+WEIGHTS = Path(__file__).with_name("recognition.tsv")
+"""For each fact (a row) the weights of the sum, in log odds: `bias`, `scenario` of the fact's log odds in the scenario, `read_yes` and `read_no`
+of what the rules say, and of the model's value of every statement, for facts come together and shut each other out.
 
-Fitted by logistic regression on the training corpus, each writer held out in turn (eval/recognition.py); one set for all facts.
+Fitted by logistic regression on the training corpus, each writer held out in turn (`python eval/recognition.py` writes them).
 """
-BIAS = {
-    "bank_codes_entered": 0.1,
-    "card_entered": 1.4,
-    "contacted_them": 0.7,
-    "court_document": 0.1,
-    "credentials_entered": 0.7,
-    "danger": 0.7,
-    "goods_missing": 0.7,
-    "intimate_images": 0.7,
-    "locked_out": 1.0,
-    "malware_detected": 0.5,
-    "minor": 0.9,
-    "overseas_seller": 1.8,
-    "paid": 0.3,
-    "personal_info_given": 1.1,
-    "remote_access": 0.2,
-    "removal_failed": 0.6,
-    "screen_locked": 0.9,
-    "seller_unreachable": 1.3,
-    "software_installed": 0.9,
-    "threatened": 1.0,
-    "unauthorized_use": 0.5,
-}
-"""What is added for each fact, fitted with the weights: how much the model's doubt about a fact is worth differs. A new fact gets _BIAS."""
-_BIAS = 0.8
+_OTHERWISE = {"bias": 0.8, "scenario": 0.57, "read_yes": 0.49, "read_no": -1.72}
+_OWN = 4.33
+"""The same for a fact that has no row, and for its own yes: fitted as one set for all facts."""
 YES, SHORT_YES = 0.0, 1.5
 """Log odds from which a fact is taken as stated, in a long text and in a short one.
 
@@ -96,7 +76,10 @@ class Recognizer:
         self._fact_of = fact_of
         self._shares = shares
         self._untaught = untaught
-        self._bias = np.array([BIAS.get(fact, _BIAS) for fact in self._names])
+        weights = _weights(self._names)
+        self._of_model = np.array([[row.get("=".join(statement), 0.0) for row in weights] for statement in statements])
+        self._of_scenario, self._bias = (np.array([row[name] for row in weights]) for name in ("scenario", "bias"))
+        self._read = {name: {"yes": row["read_yes"], "no": row["read_no"]} for name, row in zip(self._names, weights, strict=True)}
         self._modality_of = modality_of
 
     def log_odds(self, values: Array, probabilities: Array) -> Array:
@@ -105,7 +88,7 @@ class Recognizer:
         From the model's values [texts, statements] and its probabilities [texts, scenarios].
         """
         share = probabilities @ self._shares
-        return np.asarray(MODEL * values[:, : len(self._names)] + SCENARIO * np.log(share / (1 - share)) + self._bias)
+        return np.asarray(values @ self._of_model + self._of_scenario * np.log(share / (1 - share)) + self._bias)
 
     def settle(
         self,
@@ -128,7 +111,7 @@ class Recognizer:
         else:
             weighed, place = list(odds), self._place
             for name, fact in known.items():
-                weighed[place[name]] += READ_YES if fact.value == "yes" else READ_NO
+                weighed[place[name]] += self._read[name][fact.value]
             denials = dict(zip(self._denied, values[len(odds) :], strict=True))
             taught = [name for name in known if name not in self._untaught]
             dropped = {name for name in taught if not _is_kept(known[name], weighed[place[name]], denials.get(name, 0.0))}
@@ -155,6 +138,12 @@ class Recognizer:
             return True
         to_end = _CLOSED if self._fact_of.get(mention.concept) == "paid" else _LAST
         return modality in _UNREAL and bool(to_end.match(_END.sub("", text.normal), mention.end))
+
+
+def _weights(facts: Iterable[str]) -> list[dict[str, float]]:
+    with WEIGHTS.open(encoding="utf-8") as file:
+        rows = {row.pop("fact"): {name: float(weight) for name, weight in row.items()} for row in csv.DictReader(file, delimiter="\t")}
+    return [rows.get(fact) or {**_OTHERWISE, f"{fact}=yes": _OWN} for fact in facts]
 
 
 def _is_kept(fact: Fact, odds: float, denial: float) -> bool:

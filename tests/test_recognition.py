@@ -5,7 +5,7 @@ import pytest
 
 from expert.domain import Fact, Mention, Modality, TokenizedText
 from expert.pipeline import _NEARLY, Expert
-from expert.recognition import BIAS, SHORT_TEXT, Recognizer
+from expert.recognition import SHORT_TEXT, WEIGHTS, Recognizer
 
 LONG = "あ" * (SHORT_TEXT + 1)
 TOLD = (
@@ -45,7 +45,7 @@ def settle(normal: str, odds: float, *, read: str | None = None, spoken_of: bool
         (2.0, {"denial": 0.5}, "yes"),
         (2.0, {"read": "no", "denial": 0.0}, "no"),
         (-2.0, {"read": "no", "denial": -0.9}, None),
-        (1.5, {"read": "no", "denial": -0.9}, None),
+        (1.2, {"read": "no", "denial": -0.9}, None),
         (3.0, {"read": "no", "denial": -0.9}, "yes"),
         (-2.0, {"read": "yes", "denial": 0.5}, "no"),
     ],
@@ -70,7 +70,7 @@ def test_of_a_short_text_the_rules_alone_decide_what_they_find_spoken_of(odds: f
 
 
 def test_a_fact_is_likelier_where_the_scenario_makes_it_likely() -> None:
-    recognizer = Recognizer([("paid", "yes"), ("paid", "no")], {}, np.array([[0.9], [0.01]]), lambda *_: Modality.ACTUAL)
+    recognizer = Recognizer([("new_fact", "yes"), ("new_fact", "no")], {}, np.array([[0.9], [0.01]]), lambda *_: Modality.ACTUAL)
     odds = recognizer.log_odds(np.array([[0.0, 0.3], [0.0, 0.3]]), np.array([[1.0, 0.0], [0.0, 1.0]]))
     assert odds[0, 0] > 1 > -1 > odds[1, 0]
     assert odds.shape == (2, 1)
@@ -89,9 +89,24 @@ def test_of_a_fact_that_no_example_states_the_rules_alone_decide(untaught: froze
     assert [(f.id, f.value) for f in kept] == settled
 
 
-def test_each_bias_is_of_a_fact(expert: Expert) -> None:
-    assert set(BIAS) <= set(expert.knowledge.facts)
+def test_the_weights_are_of_the_facts_and_of_what_the_model_says(expert: Expert) -> None:
+    head, *rows = [line.split("\t") for line in WEIGHTS.read_text(encoding="utf-8").splitlines()]
+    assert [row[0] for row in rows] == list(expert.knowledge.facts)
+    assert set(map("=".join, expert.model.statements)) <= set(head)
     assert not expert.model.untaught()
+
+
+def test_a_fact_without_weights_goes_by_the_model_and_the_rules() -> None:
+    recognizer = Recognizer([("new_fact", "yes"), ("paid", "yes")], {}, np.array([[0.5, 0.5]]), lambda *_: Modality.ACTUAL)
+    odds = recognizer.log_odds(np.array([[1.0, 0.0], [-1.0, 0.0], [-1.0, 1.0]]), np.array([[1.0], [1.0], [1.0]]))
+    assert odds[0, 0] > 1 > -1 > odds[1, 0] == odds[2, 0]
+    assert [f.id for f in recognizer.settle(text(LONG), [], [Fact("new_fact", "yes", ())], ([-0.3, -9.0], [0.0, 0.0]), None)] == ["new_fact"]
+
+
+def test_what_other_facts_make_likely_counts_too() -> None:
+    recognizer = Recognizer([("bank_codes_entered", "yes"), ("unauthorized_use", "yes")], {}, np.array([[0.5, 0.5]]), lambda *_: Modality.ACTUAL)
+    alone, beside = recognizer.log_odds(np.array([[0.0, -1.0], [0.0, 1.0]]), np.array([[1.0], [1.0]]))[:, 0]
+    assert alone != pytest.approx(beside)
 
 
 def test_what_is_demanded_at_last_has_not_happened(expert: Expert) -> None:
