@@ -22,6 +22,7 @@ FIELDS = {"normalized_form", "pos"}
 _KEPT = "…"  # NFKC would make three full stops of it, which end a sentence
 # Characters that folding leaves as they are or maps to one other, and of which Sudachi makes neither blank nor empty tokens.
 _PLAIN = re.compile(r"[!-~、-〕ぁ-ゖァ-ー一-鿿！-～]*+")
+_WIDE_LATIN = re.compile(r"[！-～]")
 _WHOLE = re.compile(r"[!-~、-〕ぁ-ゖァ-ー一-鿿！-～\n→×○〜 \t\u3000]*+")  # Sudachi makes no empty token of them
 _IN_PLACE = re.compile(r"[!-~、-〕ぁ-ゖァ-ー一-鿿！-～\n…→×○〜]*+")  # folding leaves their number alone
 _IN_PLACE_OR_BLANK = re.compile(r"[!-~、-〕ぁ-ゖァ-ー一-鿿！-～\n…→×○〜 \t\u3000]*+")
@@ -55,7 +56,7 @@ class Tokenizer:
     def tokenize(self, text: str) -> TokenizedText:
         """Any string, lone surrogates included (each is read as U+FFFD); blanks are not tokens."""
         plain = _PLAIN.fullmatch(text)
-        normal, origin = (unicodedata.normalize("NFKC", text), None) if plain else fold(text)
+        normal, origin = (_narrow(text), None) if plain else fold(text)
         converter = self._kana if self._kana and is_kana(normal) else None
         if converter:
             normal, origin = converter.convert(text, normal, origin)
@@ -123,7 +124,7 @@ def fold(text: str) -> tuple[str, tuple[int, ...] | None]:
     Returns the folded text, and the offsets (one more for the end) or None where each character kept its place.
     """
     if _PLAIN.fullmatch(text):
-        return unicodedata.normalize("NFKC", text), None
+        return _narrow(text), None
     if _IN_PLACE.fullmatch(text) or not (_has_blank(text) or any(map(_is_troublesome, set(text)))):
         return _nfkc(text), None
     if _IN_PLACE_OR_BLANK.fullmatch(text) or not any(map(_is_troublesome, set(text) - _BLANK)):
@@ -136,6 +137,13 @@ def fold(text: str) -> tuple[str, tuple[int, ...] | None]:
             origin.append(start)
     origin.append(len(text))
     return "".join(out), tuple(origin)
+
+
+def _narrow(plain: str) -> str:
+    """NFKC of a text that _PLAIN matches: of its characters only wide Latin ones change."""
+    for char in set(_WIDE_LATIN.findall(plain)):
+        plain = plain.replace(char, unicodedata.normalize("NFKC", char))
+    return plain
 
 
 def _without_blanks(text: str) -> tuple[str, tuple[int, ...]]:

@@ -210,7 +210,10 @@ class Kernel:
         values: dict[str, list[str | None]] = {}
         for i, answer in enumerate(answers):
             for fact in answer.facts if answer else ():
-                values.setdefault(fact.id, [None] * len(answers))[i] = fact.value
+                column = values.get(fact.id)
+                if column is None:
+                    column = values[fact.id] = [None] * len(answers)
+                column[i] = fact.value
         for name in self._expert.knowledge.facts:
             yield pa.array(values[name], pa.string()) if name in values else pa.nulls(len(answers), pa.string())
 
