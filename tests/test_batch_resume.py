@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from expert import recognition
 from expert.batch import pool
 from expert.batch.journal import Journal
 from expert.batch.runner import Listener, Request, run
@@ -258,3 +259,11 @@ def test_a_worker_that_loads_other_rules_does_not_go_on(expert: Expert, monkeypa
     job = SimpleNamespace(versions={**pool.versions(expert), "knowledge": "other"})
     with pytest.raises(RuntimeError, match="changed since the parent process started"):
         pool._start(job)  # type: ignore[arg-type]
+
+
+def test_other_weights_of_the_facts_are_another_program(tmp_path: Path, expert: Expert, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = pool.versions(expert)
+    other = tmp_path / "recognition.tsv"
+    other.write_text(recognition.WEIGHTS.read_text(encoding="utf-8").replace("0", "1", 1), encoding="utf-8")
+    monkeypatch.setattr(recognition, "WEIGHTS", other)
+    assert pool.versions(expert) != before
