@@ -76,7 +76,7 @@ class Recognizer:
         self._fact_of = fact_of
         self._shares = shares
         self._untaught = untaught
-        weights = _weights(self._names)
+        weights = _weights(self._names, frozenset(map("=".join, statements)))
         self._of_model = np.array([[row.get("=".join(statement), 0.0) for row in weights] for statement in statements])
         self._of_scenario, self._bias = (np.array([row[name] for row in weights]) for name in ("scenario", "bias"))
         self._read = {name: {"yes": row["read_yes"], "no": row["read_no"]} for name, row in zip(self._names, weights, strict=True)}
@@ -140,9 +140,12 @@ class Recognizer:
         return modality in _UNREAL and bool(to_end.match(_END.sub("", text.normal), mention.end))
 
 
-def _weights(facts: Iterable[str]) -> list[dict[str, float]]:
+def _weights(facts: Iterable[str], made: frozenset[str]) -> list[dict[str, float]]:
+    """The weights of each fact. What the model never says (`made`: what it says) counts as clearly not said, which is a value of -1."""
     with WEIGHTS.open(encoding="utf-8") as file:
         rows = {row.pop("fact"): {name: float(weight) for name, weight in row.items()} for row in csv.DictReader(file, delimiter="\t")}
+    for row in rows.values():
+        row["bias"] -= sum([weight for name, weight in row.items() if "=" in name and name not in made])
     return [rows.get(fact) or {**_OTHERWISE, f"{fact}=yes": _OWN} for fact in facts]
 
 

@@ -103,6 +103,13 @@ def test_a_fact_without_weights_goes_by_the_model_and_the_rules() -> None:
     assert [f.id for f in recognizer.settle(text(LONG), [], [Fact("new_fact", "yes", ())], ([-0.3, -9.0], [0.0, 0.0]), None)] == ["new_fact"]
 
 
+@pytest.mark.parametrize("fact", ["paid", "seller_unreachable", "contacted_them", "unauthorized_use"])
+def test_a_model_of_few_statements_reads_a_fact_only_where_it_says_so(fact: str) -> None:
+    recognizer = Recognizer([(fact, "yes")], {}, np.array([[0.5]]), lambda *_: Modality.ACTUAL)
+    unsaid, said = recognizer.log_odds(np.array([[-1.0], [1.0]]), np.array([[1.0], [1.0]]))[:, 0]
+    assert unsaid < -1 < 1 < said
+
+
 def test_what_other_facts_make_likely_counts_too() -> None:
     recognizer = Recognizer([("bank_codes_entered", "yes"), ("unauthorized_use", "yes")], {}, np.array([[0.5, 0.5]]), lambda *_: Modality.ACTUAL)
     alone, beside = recognizer.log_odds(np.array([[0.0, -1.0], [0.0, 1.0]]), np.array([[1.0], [1.0]]))[:, 0]
