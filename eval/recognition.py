@@ -19,7 +19,7 @@ from expert.scoring import Row
 
 PARTS = 5
 C = 0.1
-"""A little of it, so that a fact leans on others only where many examples say so: of 0.03 to 0.5 hardly another figure held out."""
+"""A little of it, so that a fact leans on others only where many examples say so: more of it hardly gains, much less of it loses."""
 
 
 def held_out(expert: Expert, rows: Sequence[Row], examples: Sequence[corpus.Example]) -> tuple[Array, Array]:
