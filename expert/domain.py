@@ -5,7 +5,6 @@ turns into structures (`make compiled`). Offsets are characters of the text as t
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple, Protocol
 
@@ -38,31 +37,50 @@ class Morpheme(Protocol):
         """Sudachi's number of its part of speech and conjugation."""
 
 
-@dataclass(frozen=True)
 class TokenizedText:
-    """A text with its morphemes and their normalized forms, as parallel sequences (what is seldom read is read when it is asked for: speed).
+    """A text with the normalized forms of its tokens, and its morphemes (what is seldom read is read when it is asked for: speed).
 
     `normal` is the folded text (NFKC, blanks between Japanese characters dropped, a text in kana in its usual writing) that all analysis
     reads; `origin[i]` is the offset in `text` of `normal[i]`, with one more entry for the end, or
-    None where every character kept its place. `kana`: whether the text was written in kana alone.
+    None where every character kept its place. `skipped`: which morphemes are no tokens, in order. `kana`: whether the text was written in kana alone.
     """
 
-    text: str
-    normal: str
-    origin: tuple[int, ...] | None
-    lemmas: list[str]
-    morphemes: Sequence[Morpheme]
-    form_of: Callable[[int], int]
-    kana: bool = False
+    def __init__(
+        self,
+        text: str,
+        normal: str,
+        origin: tuple[int, ...] | None,
+        lemmas: list[str],
+        morphemes: Sequence[Morpheme],
+        form_of: Callable[[int], int],
+        skipped: Sequence[int] = (),
+        kana: bool = False,
+    ) -> None:
+        """`form_of`: the conjugation form of a part-of-speech id (constants of `expert.tokenizer`)."""
+        self.text: Final = text
+        self.normal: Final = normal
+        self.origin: Final = origin
+        self.lemmas: Final = lemmas
+        self.kana: Final = kana
+        self._morphemes: Final = morphemes
+        self._skipped: Final = skipped
+        self._form_of: Final = form_of
 
     def place(self, i: int) -> tuple[int, int]:
         """Where a token begins and ends in `normal`."""
-        morpheme = self.morphemes[i]
+        morpheme = self._morpheme(i)
         return morpheme.begin(), morpheme.end()
 
     def form(self, i: int) -> int:
-        """Conjugation form of a token (constants of `expert.tokenizer`)."""
-        return self.form_of(self.morphemes[i].part_of_speech_id())
+        """Conjugation form of a token."""
+        return self._form_of(self._morpheme(i).part_of_speech_id())
+
+    def _morpheme(self, i: int) -> Morpheme:
+        for skipped in self._skipped:
+            if skipped > i:
+                break
+            i += 1
+        return self._morphemes[i]
 
     def original(self, start: int, end: int) -> Span:
         """The span of the given text that `normal[start:end]` came from."""

@@ -5,6 +5,7 @@ import re
 import sys
 import threading
 import unicodedata
+from collections.abc import Callable
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
@@ -21,7 +22,7 @@ FIELDS = {"normalized_form", "pos"}
 
 _KEPT = "…"  # NFKC would make three full stops of it, which end a sentence
 # Characters that folding leaves as they are or maps to one other, and of which Sudachi makes neither blank nor empty tokens.
-_PLAIN = re.compile(r"[!-~、-〕ぁ-ゖァ-ー一-鿿！-～]*+")
+_PLAIN = re.compile(r"[!-~、-〕ぁ-ゖァ-ー一-鿿！-～→×○〜]*+")
 _WIDE_LATIN = re.compile(r"[！-～]")
 _WHOLE = re.compile(r"[!-~、-〕ぁ-ゖァ-ー一-鿿！-～\n→×○〜 \t\u3000]*+")  # Sudachi makes no empty token of them
 _IN_PLACE = re.compile(r"[!-~、-〕ぁ-ゖァ-ー一-鿿！-～\n…→×○〜]*+")  # folding leaves their number alone
@@ -56,22 +57,20 @@ class Tokenizer:
     def tokenize(self, text: str) -> TokenizedText:
         """Any string, lone surrogates included (each is read as U+FFFD); blanks are not tokens."""
         plain = _PLAIN.fullmatch(text)
-        normal, origin = (_narrow(text), None) if plain else fold(text)
+        normal, origin = (_narrow(text), None) if plain else _fold(text)
         converter = self._kana if self._kana and is_kana(normal) else None
         if converter:
             normal, origin = converter.convert(text, normal, origin)
         morphemes = self._sudachi().tokenize(_for_sudachi(normal))
         lemmas = self._normalized_forms(morphemes)
-        if not plain:  # blanks and zero-length morphemes (of …) are no tokens
-            kept = [i for i, lemma in enumerate(lemmas) if lemma not in _BLANK]
-            if not _WHOLE.fullmatch(normal):
-                kept = [i for i in kept if morphemes[i].begin() < morphemes[i].end()]
-            lemmas, morphemes = [lemmas[i] for i in kept], [morphemes[i] for i in kept]
-        return TokenizedText(text, normal, origin, lemmas, morphemes, self._form, converter is not None)
+        skipped = () if plain else _no_tokens(normal, lemmas, morphemes)
+        for i in reversed(skipped):
+            del lemmas[i]
+        return TokenizedText(text, normal, origin, lemmas, morphemes, self._form, skipped, converter is not None)
 
     def _normalized_forms(self, morphemes: Any) -> list[str]:
         known: list[Any] = list(map(self._lemmas.get, map(Morpheme.word_id, morphemes)))
-        return known if None not in known else [lemma or self._normalized_form(morphemes[i]) for i, lemma in enumerate(known)]
+        return known if all(known) else [lemma or self._normalized_form(morphemes[i]) for i, lemma in enumerate(known)]
 
     def _normalized_form(self, morpheme: Morpheme) -> str:
         lemma = sys.intern(morpheme.normalized_form())  # the same object as in the tables in which it is looked up
@@ -112,6 +111,15 @@ def _without(plugins: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]
     return [plugin for plugin in plugins if not plugin["class"].endswith(names)]
 
 
+def _no_tokens(normal: str, lemmas: list[str], morphemes: Any) -> list[int]:
+    """Which morphemes are blanks, or of no length (of …)."""
+    out = [i for i, lemma in enumerate(lemmas) if lemma in _BLANK]
+    if not _WHOLE.fullmatch(normal):
+        out += [i for i, m in enumerate(morphemes) if m.begin() == m.end() and lemmas[i] not in _BLANK]
+        out.sort()
+    return out
+
+
 def _for_sudachi(normal: str) -> str:
     """In small letters, as the dictionary has them; … would grow together with the mark behind it."""
     small = normal.lower()
@@ -123,12 +131,16 @@ def fold(text: str) -> tuple[str, tuple[int, ...] | None]:
 
     Returns the folded text, and the offsets (one more for the end) or None where each character kept its place.
     """
-    if _PLAIN.fullmatch(text):
+    return (_narrow(text), None) if _PLAIN.fullmatch(text) else _fold(text)
+
+
+def _fold(text: str) -> tuple[str, tuple[int, ...] | None]:
+    if _IN_PLACE.fullmatch(text):
         return _narrow(text), None
-    if _IN_PLACE.fullmatch(text) or not (_has_blank(text) or any(map(_is_troublesome, set(text)))):
-        return _nfkc(text), None
-    if _IN_PLACE_OR_BLANK.fullmatch(text) or not any(map(_is_troublesome, set(text) - _BLANK)):
-        return _without_blanks(text)
+    if _IN_PLACE_OR_BLANK.fullmatch(text):
+        return _without_blanks(text, _narrow)
+    if not any(map(_is_troublesome, set(text) - _BLANK)):
+        return _without_blanks(text, _nfkc) if _has_blank(text) else (_nfkc(text), None)
     out: list[str] = []
     origin: list[int] = []
     for start, cluster in _clusters(text):
@@ -140,13 +152,13 @@ def fold(text: str) -> tuple[str, tuple[int, ...] | None]:
 
 
 def _narrow(plain: str) -> str:
-    """NFKC of a text that _PLAIN matches: of its characters only wide Latin ones change."""
+    """NFKC of a text that _PLAIN or _IN_PLACE_OR_BLANK matches: of its characters only wide Latin ones change."""
     for char in set(_WIDE_LATIN.findall(plain)):
         plain = plain.replace(char, unicodedata.normalize("NFKC", char))
     return plain
 
 
-def _without_blanks(text: str) -> tuple[str, tuple[int, ...]]:
+def _without_blanks(text: str, normalize: Callable[[str], str]) -> tuple[str, tuple[int, ...]]:
     """For a text in which blanks alone are in the way: quicker than character by character."""
     parts: list[str] = []
     origin: list[int] = []
@@ -157,7 +169,7 @@ def _without_blanks(text: str) -> tuple[str, tuple[int, ...]]:
         origin += [*range(done, found.start()), *([] if between_japanese else [found.start()])]
         done = found.end()
     parts.append(text[done:])
-    return _nfkc("".join(parts)), (*origin, *range(done, len(text) + 1))
+    return normalize("".join(parts)), (*origin, *range(done, len(text) + 1))
 
 
 def _folded(cluster: str, text: str, start: int, out: list[str]) -> str:
