@@ -161,8 +161,8 @@ class Expert:
         probabilities = self.model.probabilities(reading.values[:, : len(self.model.scenarios)])
         scores = self.model.ranked(probabilities)
         values = reading.values[:, len(self.model.scenarios) :]
-        learnt = list(zip(self.recognizer.log_odds(values, probabilities).tolist(), values.tolist(), strict=True))
-        facts = [self.recognizer.settle(*row, learnt[i], partial(reading.clauses, i) if evidence else None) for i, row in enumerate(rows)]
+        heard = self.recognizer.heard(self.recognizer.log_odds(values, probabilities), values)
+        facts = [self.recognizer.settle(*row, heard[i], partial(reading.clauses, i) if evidence else None) for i, row in enumerate(rows)]
         read = [self.attributes.read(tokens, mentions, known) for (tokens, mentions, _), known in zip(rows, facts, strict=True)]
         return [_understanding(tokens, *rest) for (tokens, _, _), rest in zip(rows, zip(facts, read, scores, strict=True), strict=True)]
 

@@ -10,7 +10,7 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -54,6 +54,16 @@ Clauses = Callable[[TokenizedText, Sequence[Statement]], Sequence[tuple[int, int
 """For each statement the span of the normal text that speaks most for it."""
 
 
+class Heard:
+    """What the model says of a text: log odds of all facts, values of all statements; by these the facts above YES, and those denied above NO."""
+
+    def __init__(self, odds: list[float], values: list[float], likely: list[str], denied: list[str]) -> None:
+        self.odds: Final = odds
+        self.values: Final = values
+        self.likely: Final = likely
+        self.denied: Final = denied
+
+
 class Recognizer:
     """Puts the two readers together. Values in, values out; safe for several threads."""
 
@@ -73,6 +83,7 @@ class Recognizer:
         self._names = [fact for fact, value in statements if value == "yes"]
         self._denied = [fact for fact, value in statements if value == "no"]
         self._place = {name: i for i, name in enumerate(self._names)}
+        self._denial = {name: i for i, name in enumerate(self._denied, start=len(self._names))}
         self._fact_of = fact_of
         self._shares = shares
         self._untaught = untaught
@@ -90,41 +101,57 @@ class Recognizer:
         share = probabilities @ self._shares
         return np.asarray(values @ self._of_model + self._of_scenario * np.log(share / (1 - share)) + self._bias)
 
+    def heard(self, odds: Array, values: Array) -> "list[Heard]":
+        """What the model says of each text, from the log odds of the facts [texts, facts] and its values [texts, statements]."""
+        likely, denied = self._named(odds > YES, self._names), self._named(values[:, len(self._names) :] > NO, self._denied)
+        return list(map(Heard, odds.tolist(), values.tolist(), likely, denied))
+
+    @staticmethod
+    def _named(said: Array, names: Sequence[str]) -> list[list[str]]:
+        """For each row of a table of truth values the names of its columns."""
+        out: list[list[str]] = [[] for _ in range(len(said))]
+        for i, column in np.argwhere(said).tolist():
+            out[i].append(names[column])
+        return out
+
     def settle(
         self,
         text: TokenizedText,
         mentions: Iterable[Mention],
         read: Iterable[Fact],
-        learnt: tuple[Sequence[float], Sequence[float]],
+        heard: "Heard",
         clauses: Clauses | None,
     ) -> tuple[Fact, ...]:
-        """The facts of a text: `read` are those of the rules, `learnt` the log odds of all facts, and the model's values of all statements.
+        """The facts of a text: `read` are those of the rules, `heard` what the model says.
 
         `clauses` finds the words of what the model adds; without it these facts show none.
         """
         known = {fact.id: fact for fact in read}
-        odds, values = learnt
+        odds, place = heard.odds.copy(), self._place
         added: list[Statement]
         if len(text.normal) <= SHORT_TEXT:
             spoken_of = {self._fact_of.get(mention.concept) for mention in mentions}
-            added = [(name, "yes") for name, value in zip(self._names, odds, strict=True) if value > SHORT_YES and name not in spoken_of]
+            added = [(name, "yes") for name in heard.likely if odds[place[name]] > SHORT_YES and name not in spoken_of]
         else:
-            weighed, place = list(odds), self._place
-            for name, fact in known.items():
-                weighed[place[name]] += self._read[name][fact.value]
-            denials = dict(zip(self._denied, values[len(odds) :], strict=True))
-            taught = [name for name in known if name not in self._untaught]
-            dropped = {name for name in taught if not _is_kept(known[name], weighed[place[name]], denials.get(name, 0.0))}
-            known = {name: fact for name, fact in known.items() if name not in dropped}
-            added = [(name, "yes") for name, value in zip(self._names, weighed, strict=True) if value > YES and name not in known]
-            added += [(name, "no") for name, value in denials.items() if value > NO and name not in known and weighed[place[name]] <= YES]
+            for name, fact in list(known.items()):
+                odds[place[name]] += self._read[name][fact.value]
+                if name not in self._untaught and not self._is_kept(fact, odds[place[name]], heard.values):
+                    del known[name]
+            added = [(name, "yes") for name in heard.likely if name not in known and odds[place[name]] > YES]
+            added += [(name, "no") for name in heard.denied if name not in known and odds[place[name]] <= YES]
             if added:
                 last = {self._fact_of.get(mention.concept): mention for mention in mentions}
                 added = [(name, value) for name, value in added if not (name in last and self.is_left_open(last[name], text))]
         if not added:
             return tuple(known.values())
         known |= _learnt(added, text, clauses)
-        return tuple(known[name] for name in self._names if name in known)
+        return tuple([known[name] for name in self._names if name in known])
+
+    def _is_kept(self, fact: Fact, odds: float, values: Sequence[float]) -> bool:
+        if fact.value == "no":
+            column = self._denial.get(fact.id)
+            return column is None or values[column] > KEEP_NO
+        return fact.id == _NEVER_DROPPED or odds > YES
 
     def is_left_open(self, mention: Mention, text: TokenizedText) -> bool:
         """Whether a text leaves a fact at 入れそうになった, or ends with it as demanded, asked, intended, supposed or quoted:
@@ -147,12 +174,6 @@ def _weights(facts: Iterable[str], made: frozenset[str]) -> list[dict[str, float
     for row in rows.values():
         row["bias"] -= sum([weight for name, weight in row.items() if "=" in name and name not in made])
     return [rows.get(fact) or {**_OTHERWISE, f"{fact}=yes": _OWN} for fact in facts]
-
-
-def _is_kept(fact: Fact, odds: float, denial: float) -> bool:
-    if fact.value == "no":
-        return denial > KEEP_NO
-    return fact.id == _NEVER_DROPPED or odds > YES
 
 
 def _learnt(added: Sequence[Statement], text: TokenizedText, clauses: Clauses | None) -> dict[str, Fact]:

@@ -25,7 +25,13 @@ def settle(normal: str, odds: float, *, read: str | None = None, spoken_of: bool
     )
     mentions = [Mention("concept", 0, 0, 2)] if spoken_of or read else []
     known = [Fact(fact, read, ())] if read in ("yes", "no") else []  # type: ignore[arg-type]
-    found = recognizer.settle(text(normal), mentions, known, ([odds], [0.0, denial]), lambda _, statements: [(0, 2)] * len(statements))
+    found = recognizer.settle(
+        text(normal),
+        mentions,
+        known,
+        recognizer.heard(np.array([[odds]]), np.array([[0.0, denial]]))[0],
+        lambda _, statements: [(0, 2)] * len(statements),
+    )
     return next((f.value for f in found), None)
 
 
@@ -78,14 +84,14 @@ def test_a_fact_is_likelier_where_the_scenario_makes_it_likely() -> None:
 
 def test_a_no_of_the_rules_stands_where_the_model_has_not_learnt_to_deny() -> None:
     recognizer = Recognizer([("danger", "yes")], {}, np.array([[0.5]]), lambda *_: Modality.ACTUAL)
-    kept = recognizer.settle(text(LONG), [], [Fact("danger", "no", ())], ([-9.0], [0.0]), None)
+    kept = recognizer.settle(text(LONG), [], [Fact("danger", "no", ())], recognizer.heard(np.array([[-9.0]]), np.array([[0.0]]))[0], None)
     assert [(f.id, f.value) for f in kept] == [("danger", "no")]
 
 
 @pytest.mark.parametrize(("untaught", "settled"), [(frozenset({"paid"}), [("paid", "yes")]), (frozenset(), [])])
 def test_of_a_fact_that_no_example_states_the_rules_alone_decide(untaught: frozenset[str], settled: list[tuple[str, str]]) -> None:
     recognizer = Recognizer([("paid", "yes")], {}, np.array([[0.002]]), lambda *_: Modality.ACTUAL, untaught)
-    kept = recognizer.settle(text(LONG), [], [Fact("paid", "yes", ())], ([-7.0], [-1.0]), None)
+    kept = recognizer.settle(text(LONG), [], [Fact("paid", "yes", ())], recognizer.heard(np.array([[-7.0]]), np.array([[-1.0]]))[0], None)
     assert [(f.id, f.value) for f in kept] == settled
 
 
@@ -100,7 +106,8 @@ def test_a_fact_without_weights_goes_by_the_model_and_the_rules() -> None:
     recognizer = Recognizer([("new_fact", "yes"), ("paid", "yes")], {}, np.array([[0.5, 0.5]]), lambda *_: Modality.ACTUAL)
     odds = recognizer.log_odds(np.array([[1.0, 0.0], [-1.0, 0.0], [-1.0, 1.0]]), np.array([[1.0], [1.0], [1.0]]))
     assert odds[0, 0] > 1 > -1 > odds[1, 0] == odds[2, 0]
-    assert [f.id for f in recognizer.settle(text(LONG), [], [Fact("new_fact", "yes", ())], ([-0.3, -9.0], [0.0, 0.0]), None)] == ["new_fact"]
+    heard = recognizer.heard(np.array([[-0.3, -9.0]]), np.array([[0.0, 0.0]]))[0]
+    assert [f.id for f in recognizer.settle(text(LONG), [], [Fact("new_fact", "yes", ())], heard, None)] == ["new_fact"]
 
 
 @pytest.mark.parametrize("fact", ["paid", "seller_unreachable", "contacted_them", "unauthorized_use"])
