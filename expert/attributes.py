@@ -9,9 +9,12 @@ from expert.numerals import NUMERAL, number
 
 _ELSEWHERE = re.compile(
     r"(?:県警|府警|警|地裁|地方裁判|簡裁|簡易裁判|支店|市内の(?:店|会社)|で(?:引き|おろ|使|買)"
+    r"|の(?:刑事|検察|検事|捜査|警察(?:官|署)?(?:さん)?(?:を名乗|だと|と名乗|という|っていう|から(?:の)?電話|から、))"
     r"|(?:[^。、 ]{1,6}[区市町村])?の(?:店|会社(?!員|で働|に勤)|倉庫|業者|住所|法人|弁護士|法律|司法書士|債権|ATM|コンビニ))"
 )
 _SENDER = re.compile(r"(?:差出人|送り主|発信元|発送元|送信元|会社|業者|事務所|本社|所在地)(?:の住所|の所在地|の本社)?[はがもに、「(]{1,2}$")
+_RELATIVE = re.compile(r"(?:息子|娘|孫)(?:さん|たち|夫婦)?は$")
+"""Who lives elsewhere: 娘は東京で働いていて."""
 _COUNTER = re.compile("[代院葉草]|人|名|件|回|個|台|枚|年|歩|本|冊|通|社|校|キロ|ポイント|種類|ドル|ユーロ|ウォン|元|フォロワー|再生")
 """What is counted where no yen stand; 三千代, 八千草 are names."""
 _MONEY = re.compile(r"[円万千]")
@@ -72,9 +75,10 @@ def _sums(normal: str) -> Iterable[tuple[int, int, int]]:
 
 
 def _prefecture(found: Mapping[str, Mention], normal: str) -> str | None:
-    """Where the person is: not the place of a shop, a court, a branch or a police force that is named."""
+    """Where the person is: not the place of a shop, a court, a branch or a policeman that is named, or of a child who lives elsewhere."""
     for prefecture, mention in found.items():
-        if not _ELSEWHERE.match(normal, mention.end) and not _SENDER.search(normal, max(0, mention.start - 14), mention.start):
+        before = normal[max(0, mention.start - 14) : mention.start]
+        if not _ELSEWHERE.match(normal, mention.end) and not _SENDER.search(before) and not _RELATIVE.search(before):
             return prefecture
     return None
 

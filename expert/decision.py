@@ -17,7 +17,7 @@ class Adviser:
 
     def __init__(self, knowledge: KnowledgeBase) -> None:
         self._knowledge = knowledge
-        self._reported = frozenset(action.done for action in knowledge.actions.values())
+        self._reported = frozenset(sign for action in knowledge.actions.values() for sign in action.done)
         self.forget()
 
     def forget(self) -> None:
@@ -39,7 +39,7 @@ class Adviser:
         """A decision without its trace."""
         entries = self._knowledge.actions
         fired = [self._knowledge.rules[rule] for rule in rules]
-        actions = [self._action(a, by, entries[a].done in signs) for a, by in _chosen([(r.id, r.actions) for r in fired])]
+        actions = [self._action(a, by, any(sign in signs for sign in entries[a].done)) for a, by in _chosen([(r.id, r.actions) for r in fired])]
         desks = [self._desk(d, by, prefecture) for d, by in _chosen([(r.id, r.desks) for r in fired])]
         return _ordered(scenario, actions, desks, (), self._knowledge)
 
@@ -96,11 +96,12 @@ def _chosen(fired: Iterable[tuple[str, Iterable[str]]]) -> list[tuple[str, tuple
 
 def _action(knowledge: KnowledgeBase, action: str, rules: tuple[str, ...], done: bool) -> AdvisedAction:
     entry = knowledge.actions[action]
+    why = knowledge.rules[rules[0]].because + entry.why if entry.id == _FIRST_ACTION else entry.why  # each who is told to ring 110 has another reason
     return AdvisedAction(
         id=entry.id,
         urgency=_urgency(entry.urgency, [knowledge.rules[rule].urgency for rule in rules]),
         text=entry.text,
-        because=entry.why + _DONE if done else entry.why,
+        because=why + _DONE if done else why,
         rules=rules,
         source=_source(entry.sources),
         checked=entry.checked,

@@ -158,13 +158,18 @@ def _actions(answer: Answer, urgency: str, explain: bool) -> Iterator[Line]:
     if not chosen:
         return
     yield "", ""
-    yield urgency, f"■ {HEADINGS.get(urgency, 'まず、命を守ること')}"
+    yield urgency, f"■ {HEADINGS.get(urgency) or _first_heading(answer)}"
     for number, action in enumerate(chosen, start=1):
         mark = "×" if urgency == "never" else f"{number}."
         yield urgency, f"  {mark} {action.text}"
         yield "why", f"     {action.because}{UNSURE[action.confidence]}"
         if explain:
             yield "source", f"     規則 {'、'.join(action.rules)} / 出典 {action.source} / 確認日 {action.checked}"
+
+
+def _first_heading(answer: Answer) -> str:
+    """110 is not only for a life in danger: somebody comes for the money, or it was handed over a moment ago."""
+    return "まず、命を守ること" if any(f.id == "danger" and f.value == "yes" for f in answer.facts) else "まず、110番すること"
 
 
 def _desks(answer: Answer, explain: bool) -> Iterator[Line]:

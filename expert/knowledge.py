@@ -191,10 +191,11 @@ def _references(entries: Mapping[str, Mapping[str, Any]], faulty: Mapping[str, s
     yield from _same_concepts(entries)
     known = {name: faulty[name].union(entries[name]) for name in ("scenarios", "facts", "actions", "desks", "signs", "methods")}
     for action in entries["actions"].values():
-        if action.done and action.done not in known["signs"]:
-            yield f"actions/{action.id}", f"done の「{action.done}」は signs にありません"
-        elif action.done in entries["signs"] and not entries["signs"][action.done].deed:
-            yield f"actions/{action.id}", f"done の「{action.done}」には、signs で deed: true が要ります"
+        for sign in action.done:
+            if sign not in known["signs"]:
+                yield f"actions/{action.id}", f"done の「{sign}」は signs にありません"
+            elif sign in entries["signs"] and not entries["signs"][sign].deed:
+                yield f"actions/{action.id}", f"done の「{sign}」には、signs で deed: true が要ります"
     for rule in entries["rules"].values():
         key = f"rules/{rule.id}"
         yield from ((key, f"動作「{a}」は actions にありません") for a in rule.actions if a not in known["actions"])

@@ -76,6 +76,13 @@ def _conditions(raw: Any) -> tuple[Condition, ...]:
 Conditions = Annotated[tuple[Condition, ...], BeforeValidator(_conditions)]
 
 
+def _signs(raw: Any) -> tuple[str, ...]:
+    return tuple(str(raw).split("|"))
+
+
+Signs = Annotated[tuple[str, ...], BeforeValidator(_signs)]
+
+
 class ScenarioEntry(_Strict):
     """One of the 24 labels; `is_this` is a plain sentence that a person can say yes or no to."""
 
@@ -155,7 +162,7 @@ class CueEntry(_Strict):
 
 
 class ActionEntry(_Strict):
-    """What to do or never to do, why, how urgent it is, and who says so; `done` names the sign that the person has done it."""
+    """What to do or never to do, why, how urgent it is, and who says so; `done` names the signs (`a|b`: one of them) that the person has done it."""
 
     id: str
     urgency: Urgency
@@ -165,7 +172,7 @@ class ActionEntry(_Strict):
     confidence: Confidence
     sources: tuple[Source, ...] = Field(min_length=1)
     checked: Checked
-    done: str | None = None
+    done: Signs = ()
     note: str | None = None
 
 

@@ -247,6 +247,10 @@ def test_the_model_applied_here_equals_scikit_learn(expert: Expert) -> None:
         ("楽天モバイルの契約が私の名前で勝手に5回線作られていて請求書が届いた", {"check_statements", "register_credit_bureau"}),
         ("格安の通販で注文したら振込先が個人名義でした。まだ振り込んでいません", {"do_not_pay"}),
         ("警察を名乗る人にネットバンキングのIDとパスワードを教えてしまいました", {"stop_online_banking"}),
+        ("検事を名乗る人が明日の昼に現金を取りに来る、と父が言うとります", {"call_110", "police_110", "do_not_hand_over_cash_card"}),
+        ("じいちゃんが銀行のATMの前で誰かと電話しよる。どげんしよう", {"call_110", "stop_them_there", "do_not_operate_atm_by_phone"}),
+        ("銀行を名乗るSMSのページに、口座番号とキャッシュカードの暗証番号を入れました", {"stop_cash_card", "stop_online_banking"}),
+        ("銀行の偽サイトに契約者番号と暗証番号を入れたら、今日も電話が何度もかかってきます", {"hang_up", "block_caller"}),
     ],
 )
 def test_what_a_newcomer_missed_is_there(expert: Expert, text: str, needed: set[str]) -> None:
@@ -260,6 +264,8 @@ def test_what_a_newcomer_missed_is_there(expert: Expert, text: str, needed: set[
         ("友達が「死にたい」って歌の動画を送ってきた。いい曲だった", {"call_110"}),
         ("「いいねを押すだけで日給3万円」という副業の誘いがLINEに来た。怪しい?", {"leave_crime_job"}),
         ("楽天モバイルの契約が私の名前で勝手に5回線作られていて請求書が届いた", {"ignore_claim"}),
+        ("銀行員を名乗る電話で、スマホに届いた6桁の確認番号だけ読んでしまいました。ネットバンキングの番号です", {"stop_cash_card"}),
+        ("詐欺の電話で母が渡した現金120万円は、弁護士を通して全額戻ってきました。また電話が来ないようにしたいです", {"call_110"}),
         ("いまパソコンの警告の電話の人がつながっています。AnyDeskというのを入れてくださいと言われて待ってもらってます", {"uninstall_app"}),
     ],
 )
@@ -405,6 +411,9 @@ DONE = [
     ("警察を名乗る電話があり、怖くなって電話を切りました。", {"hang_up"}),
     ("銀行の偽サイトに契約者番号と暗証番号を入れました。銀行には連絡しました。", {"stop_online_banking"}),
     ("偽サイトでカード番号を入れました。カードはまだ止めていません。", set()),
+    ("銀行の偽サイトに契約者番号と暗証番号を入れました。口座は止めてもらいました。", {"stop_online_banking"}),
+    ("警察を名乗る電話で口座を作らされました。母は銀行に行きましたが、窓口の方がおかしいと止めてくれました。", set()),
+    ("クレジットカードを不正利用されましたが、もうカード会社が返金してくれました。警察にも届けました。", {"stop_card", "report_police"}),
     ("偽サイトでカード番号を入れました。カードを止めたほうがいいですか。", set()),
     ("偽サイトでカード番号を入れました。「カードを止めました」というSMSも来ました。", set()),
 ]
@@ -416,6 +425,20 @@ def test_what_is_said_to_be_done_is_advised_and_says_so(expert: Expert, text: st
     watched = {"stop_card", "report_police", "change_password", "hang_up", "stop_online_banking"}
     assert {a.id for a in answer.actions if a.done} & watched == done
     assert all(a.because.endswith("(お話では、もうなさったとのことです)") == a.done for a in answer.actions)
+
+
+def test_who_is_told_to_ring_110_is_told_why(expert: Expert) -> None:
+    came, dying = expert.ask("銀行協会の人にキャッシュカードを渡してしまいました"), expert.ask("投資詐欺で借金だけが残り、もう死にたいです")
+    assert came.actions[0].id == dying.actions[0].id == "call_110"
+    assert came.actions[0].because.startswith("カードが相手の手にある")
+    assert "鍵" not in dying.actions[0].because
+    assert [d.id for d in dying.desks[:3]] == ["police_110", "emergency_119", "inochi_sos"]
+
+
+def test_after_all_money_came_back_the_next_call_comes_first(expert: Expert) -> None:
+    answer = expert.ask("詐欺の電話で母が渡した現金120万円は、弁護士を通して全額戻ってきました。また電話が来ないようにしたいです")
+    urgency = {a.id: a.urgency for a in answer.actions}
+    assert (urgency["block_international_calls"], urgency["hang_up"]) == ("now", "soon")
 
 
 def test_danger_is_asked_first_and_ends_the_questions(expert: Expert, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,6 +103,7 @@ def test_payment_method(sentence: str, method: str) -> None:
     [
         ("クレカは怖かったので銀行振込で払った", "credit_card"),
         ("クレジットカードの番号は入れていません", "credit_card"),
+        ("クレカは打ってないです", "credit_card"),
         ("暗号資産の自動売買ツールを現金で買った", "crypto"),
         ("仮想通貨の講座の代金を振り込んだ", "crypto"),
         ("スマホ決済で返金しますと言われた", "qr_payment"),
@@ -135,6 +136,11 @@ def test_a_product_or_a_refund_is_no_way_of_payment(sentence: str, method: str) 
         ("東京都中央区の債権回収会社です", None),
         ("送り主は大阪市の会社でした", None),
         ("東京都千代田区に住んでいます", "13"),
+        ("福岡の刑事さんから電話があり、口座を調べると言われました", None),
+        ("広島県の母に、大阪の警察を名乗る電話がありました", "34"),
+        ("札幌の検察だと名乗る男でした", None),
+        ("東京の警察署に相談しました", "13"),
+        ("一人暮らしの方で、息子さんは東京で働いています", None),
     ],
 )
 def test_prefecture(sentence: str, prefecture: str | None) -> None:
