@@ -251,6 +251,10 @@ def test_the_model_applied_here_equals_scikit_learn(expert: Expert) -> None:
         ("じいちゃんが銀行のATMの前で誰かと電話しよる。どげんしよう", {"call_110", "stop_them_there", "do_not_operate_atm_by_phone"}),
         ("銀行を名乗るSMSのページに、口座番号とキャッシュカードの暗証番号を入れました", {"stop_cash_card", "stop_online_banking"}),
         ("銀行の偽サイトに契約者番号と暗証番号を入れたら、今日も電話が何度もかかってきます", {"hang_up", "block_caller"}),
+        ("裸の写真を送ってしまい、会わないと学校に回すって。明日の夜、駅まで来いと。中3です", {"do_not_meet_them", "note_without_image"}),
+        ("LINEを乗っ取られて、姉がギフトカードを買って番号を送ってしまいました。カードは手元にあります", {"contact_prepaid_issuer"}),
+        ("小2の息子が、わたしのスマホでガチャを何度も回して4万円になっていました", {"rescind_childs_charge", "consult_consumer_center"}),
+        ("フリマで買った時計が動きません。先に評価してくれたら返金すると言われました。評価はまだしていません", {"do_not_rate_before_check"}),
     ],
 )
 def test_what_a_newcomer_missed_is_there(expert: Expert, text: str, needed: set[str]) -> None:
@@ -267,6 +271,8 @@ def test_what_a_newcomer_missed_is_there(expert: Expert, text: str, needed: set[
         ("銀行員を名乗る電話で、スマホに届いた6桁の確認番号だけ読んでしまいました。ネットバンキングの番号です", {"stop_cash_card"}),
         ("詐欺の電話で母が渡した現金120万円は、弁護士を通して全額戻ってきました。また電話が来ないようにしたいです", {"call_110"}),
         ("いまパソコンの警告の電話の人がつながっています。AnyDeskというのを入れてくださいと言われて待ってもらってます", {"uninstall_app"}),
+        ("アダルトサイトで退会を押したらメールソフトが開きました。送信はしていません", {"disconnect_network", "uninstall_app"}),
+        ("弁護士法人と書かれた封筒で、昔の電話料金を払えと来ました。本物でしょうか", {"do_not_ignore_court"}),
     ],
 )
 def test_what_a_newcomer_was_told_for_nothing_is_gone(expert: Expert, text: str, unwanted: set[str]) -> None:

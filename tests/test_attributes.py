@@ -88,6 +88,8 @@ def test_amount(sentence: str, yen: int | None) -> None:
         ("コンビニで買ったカードの裏を削って番号を送った", "prepaid"),
         ("カードを3枚買って、裏の番号を読みました", "prepaid"),
         ("先週フリコミマシタ", "bank_transfer"),
+        ("びっとかっしゅを買って、番号を教えたそうです", "prepaid"),
+        ("PayPayに入れたお金を相手に送りました", "qr_payment"),
         ("玄関でお金を渡しました", "cash"),
         ("うちに来た人に渡してしまった", "cash"),
         ("100万円をおろして渡しました", "cash"),
@@ -112,6 +114,8 @@ def test_payment_method(sentence: str, method: str) -> None:
         ("電子マネーで返金すると言われた", "prepaid"),
         ("ギフト券が当たると言われた", "prepaid"),
         ("トレーディングカードを3枚買ったのに届かない", "prepaid"),
+        ("最初の報酬は本当にPayPayに入った", "qr_payment"),
+        ("500円がペイペイで受け取れました", "qr_payment"),
     ],
 )
 def test_a_product_or_a_refund_is_no_way_of_payment(sentence: str, method: str) -> None:
