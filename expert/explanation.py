@@ -5,12 +5,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from expert.domain import AdvisedAction, AdvisedDesk, Answer, Decision, Fact
+from expert.domain import OUT_OF_SCOPE, AdvisedAction, AdvisedDesk, Answer, Decision, Fact
 from expert.knowledge import KnowledgeBase
 
 EMERGENCY = "call_110"
 CHOICE = "どちらに近いか"
 """How `Answer.decider` begins where two scenarios are to be told apart (else it says why nothing could be read)."""
+NOT_OURS = "ここで扱う、ネットの請求や詐欺、乗っ取りなどの困りごとではないようです。違うときは、起きたことをもう少しくわしく書いてください。"
 HEADINGS = {
     "never": "絶対にしないこと",
     "now": "いますぐすること",
@@ -141,6 +142,8 @@ def _understood(answer: Answer, knowledge: KnowledgeBase) -> Iterator[Line]:
     elif answer.needs_review:
         second = knowledge.scenarios[answer.candidates[1].scenario]
         yield "note", f"  はっきりとは決められませんでした。「{second.title}」(場合: {second.is_this})かもしれません。"
+    elif answer.scenario == OUT_OF_SCOPE:
+        yield "note", f"  {NOT_OURS}"
     for fact in answer.facts:
         entry = knowledge.facts[fact.id]
         words = "、".join(f"「{_short(e.text)}」" for e in fact.evidence if e.text) or "(お答えから)"

@@ -33,6 +33,8 @@ IN_DOUBT = 0.2
 """The same where the first is that nothing here is ours: then the case is for review, too."""
 SURE = 0.7
 """Score from which no rule revises the scenario: the classifier has seen the same facts, and is right more often (eval/README.md)."""
+NOT_OURS = 0.9
+"""Score of "nothing here is ours" from which nothing is asked back: a question about PINs only startles who wants a present."""
 _NEARLY = frozenset(("nearly", "nearly_before"))
 """Cues of what was about to happen: an intention for the rules, and nothing that the model may take for done."""
 _REMEMBERED, _AT_ONCE = 5_000, 1_000
@@ -184,6 +186,7 @@ class Expert:
             decision = decide(case)
         close = lead(scores) < self.model.review_below
         needs_review = bool(understood.unreadable) or close or (both and scores[0].scenario == OUT_OF_SCOPE)
+        asks = questions and not understood.unreadable and (scores[0].scenario != OUT_OF_SCOPE or scores[0].value < NOT_OURS)
         return Answer(
             id=id,
             scenario=decision.scenario,
@@ -193,7 +196,7 @@ class Expert:
             facts=understood.facts,
             attributes=understood.attributes,
             decision=decision,
-            questions=self._questions(case, decision, decide) if questions and not understood.unreadable else (),
+            questions=self._questions(case, decision, decide) if asks else (),
             versions=self.versions,
             decider=understood.unreadable or (self._decider(scores) if needs_review else None),
             read_as=understood.text.normal if understood.text.kana else None,

@@ -447,6 +447,16 @@ def test_after_all_money_came_back_the_next_call_comes_first(expert: Expert) -> 
     assert (urgency["block_international_calls"], urgency["hang_up"]) == ("now", "soon")
 
 
+@pytest.mark.parametrize(
+    "text", ["友達の結婚祝いにギフトカードを贈るなら、いくらがいいですか", "新しいノートパソコンを買うなら、どのメーカーがいいですか"]
+)
+def test_who_is_surely_not_in_trouble_is_told_so_and_asked_nothing(expert: Expert, text: str) -> None:
+    answer = expert.ask(text)
+    assert answer.scenario == "out_of_scope"
+    assert not answer.questions
+    assert any("困りごとではないようです" in line for _, line in explanation.page(answer, expert.knowledge))
+
+
 def test_danger_is_asked_first_and_ends_the_questions(expert: Expert, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "元彼にSNSで居場所を書かれ、毎日メッセージが来ます。怖いです。"
     answer = expert.ask(text)
