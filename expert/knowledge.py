@@ -216,6 +216,11 @@ def _same_concepts(entries: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[s
             if concept.id in owner:
                 yield f"facts/{fact.id}", f"概念「{concept.id}」は {owner[concept.id]} にもあります"
             owner[concept.id] = fact.id
+    for section in ("signs", "methods", "devices", "elapsed", "prefectures"):  # the matcher knows all of them by their ids alone
+        for id in entries[section]:
+            if id in owner:
+                yield f"{section}/{id}", f"id「{id}」は、{owner[id]} の概念にもあります"
+            owner[id] = section
 
 
 def _bad_condition(condition: Condition, known: Mapping[str, set[str]], states: set[str] | None) -> Iterator[str]:
