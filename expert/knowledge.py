@@ -210,17 +210,14 @@ def _references(entries: Mapping[str, Mapping[str, Any]], faulty: Mapping[str, s
 
 
 def _same_concepts(entries: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """The matcher knows the concepts of facts, signs and the rest by their ids alone."""
+    named = [(f"facts/{fact.id}", fact.id, concept.id) for fact in entries["facts"].values() for concept in fact.concepts]
+    named += [(f"{section}/{id}", section, id) for section in ("signs", "methods", "devices", "elapsed", "prefectures") for id in entries[section]]
     owner: dict[str, str] = {}
-    for fact in entries["facts"].values():
-        for concept in fact.concepts:
-            if concept.id in owner:
-                yield f"facts/{fact.id}", f"概念「{concept.id}」は {owner[concept.id]} にもあります"
-            owner[concept.id] = fact.id
-    for section in ("signs", "methods", "devices", "elapsed", "prefectures"):  # the matcher knows all of them by their ids alone
-        for id in entries[section]:
-            if id in owner:
-                yield f"{section}/{id}", f"id「{id}」は、{owner[id]} の概念にもあります"
-            owner[id] = section
+    for key, place, id in named:
+        if id in owner:
+            yield key, f"概念「{id}」は {owner[id]} にもあります"
+        owner[id] = place
 
 
 def _bad_condition(condition: Condition, known: Mapping[str, set[str]], states: set[str] | None) -> Iterator[str]:

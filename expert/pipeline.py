@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
-from expert import classifier, corpus, knowledge, model_cache, training
+from expert import classifier, corpus, knowledge, model_cache, ranking, training
 from expert.assertion import AssertionAnalyzer
 from expert.attributes import AttributeReader
 from expert.classifier import Model
@@ -27,14 +27,8 @@ from expert.scoring import Scorer
 from expert.tokenizer import Tokenizer
 
 CANDIDATES = 3
-CLOSE = 0.1
-"""Score of the second scenario from which its advice is given as well."""
-IN_DOUBT = 0.2
-"""The same where the first is that nothing here is ours: then the case is for review, too."""
 SURE = 0.7
 """Score from which no rule revises the scenario: the classifier has seen the same facts, and is right more often (eval/README.md)."""
-NOT_OURS = 0.9
-"""Score of "nothing here is ours" from which nothing is asked back: a question about PINs only startles who wants a present."""
 _NEARLY = frozenset(("nearly", "nearly_before"))
 """Cues of what was about to happen: an intention for the rules, and nothing that the model may take for done."""
 _REMEMBERED, _AT_ONCE = 5_000, 1_000
@@ -179,14 +173,14 @@ class Expert:
         """From what was understood to the answer."""
         case = understood.case()
         decide, decision = self.decide, self.decide(case)
-        scores = _revised(understood.scores, decision.scenario)
-        both = _two_are_close(scores) and not understood.unreadable
+        scores = ranking.revised(understood.scores, decision.scenario)
+        both = ranking.two_are_close(scores) and not understood.unreadable
         if both:
             decide = partial(self._decide_for_both, second=scores[1].scenario)
             decision = decide(case)
         close = lead(scores) < self.model.review_below
         needs_review = bool(understood.unreadable) or close or (both and scores[0].scenario == OUT_OF_SCOPE)
-        asks = questions and not understood.unreadable and (scores[0].scenario != OUT_OF_SCOPE or scores[0].value < NOT_OURS)
+        asks = questions and not understood.unreadable and not ranking.is_surely_not_ours(scores)
         return Answer(
             id=id,
             scenario=decision.scenario,
@@ -279,25 +273,4 @@ def _understanding(
     tokens: TokenizedText, facts: tuple[Fact, ...], read: tuple[Attributes, tuple[str, ...]], scores: tuple[Score, ...]
 ) -> Understanding:
     reason = unreadable(tokens.text)
-    return Understanding(tokens, facts, *read, _out_of_scope_first(scores) if reason else scores, reason)
-
-
-def _two_are_close(scores: tuple[Score, ...]) -> bool:
-    first, second = scores[:2]
-    return second.scenario != OUT_OF_SCOPE and second.value >= (IN_DOUBT if first.scenario == OUT_OF_SCOPE else CLOSE)
-
-
-def _out_of_scope_first(scores: tuple[Score, ...]) -> tuple[Score, ...]:
-    """Half of the probability for out_of_scope, the rest as it was."""
-    rest = [Score(s.scenario, s.value / 2) for s in scores if s.scenario != OUT_OF_SCOPE]
-    return (Score(OUT_OF_SCOPE, 1 - sum(s.value for s in rest)), *rest)
-
-
-def _revised(scores: tuple[Score, ...], scenario: str) -> tuple[Score, ...]:
-    """Scores with the revised scenario first: it trades its score with the former first one."""
-    if scores[0].scenario == scenario:
-        return scores
-    first = scores[0]
-    value = next((s.value for s in scores if s.scenario == scenario), 0.0)
-    rest = [s for s in scores[1:] if s.scenario != scenario]
-    return tuple(sorted([Score(scenario, first.value), Score(first.scenario, value), *rest], key=lambda s: -s.value))
+    return Understanding(tokens, facts, *read, ranking.out_of_scope_first(scores) if reason else scores, reason)

@@ -8,13 +8,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from expert import Expert, corpus, explanation
+from expert import Expert, corpus, explanation, ranking
 from expert.cli.ask import _ask_back
 from expert.domain import Answer, Score
 from expert.errors import EvaluationError, InputError
 from expert.limits import MAX_CHARACTERS
 from expert.parallel import beside
-from expert.pipeline import _revised, _two_are_close
 from expert.trigrams import trigrams
 
 from .conftest import ROOT
@@ -477,7 +476,7 @@ TRADED = [
 @pytest.mark.parametrize(("revised", "scores"), TRADED)
 def test_a_revised_scenario_trades_its_score_with_the_first(revised: str, scores: dict[str, float]) -> None:
     given = (Score("phishing", 0.6), Score("unjust_billing", 0.3), Score("out_of_scope", 0.1))
-    assert [(s.scenario, s.value) for s in _revised(given, revised)] == list(scores.items())
+    assert [(s.scenario, s.value) for s in ranking.revised(given, revised)] == list(scores.items())
 
 
 CLOSENESS = [
@@ -491,7 +490,7 @@ CLOSENESS = [
 
 @pytest.mark.parametrize(("first", "score", "second", "other", "close"), CLOSENESS)
 def test_when_the_advice_of_two_scenarios_is_given(first: str, score: float, second: str, other: float, close: bool) -> None:
-    assert _two_are_close((Score(first, score), Score(second, other))) == close
+    assert ranking.two_are_close((Score(first, score), Score(second, other))) == close
 
 
 def test_weak_sources_are_said_to_be_weak(expert: Expert) -> None:

@@ -53,7 +53,7 @@ SIGN = """signs:
 FAULTS = [
     ("unknown sign of an action", ACTION, "actions/t_dance: done の「danced」は signs にありません"),
     ("sign that is no deed", ACTION.replace("danced", "net_banking"), "actions/t_dance: done の「net_banking」には、signs で deed: true が要ります"),
-    ("sign with the id of a concept", SIGN, "signs/wish_to_die: id「wish_to_die」は、danger の概念にもあります"),
+    ("sign with the id of a concept", SIGN, "signs/wish_to_die: 概念「wish_to_die」は danger にもあります"),
     ("unknown key", RULE.replace("because:", "reason: x\n    because:"), "t.yaml:4: rules[t.one].reason: 知らない項目です"),
     ("missing key", RULE.replace('    because: "理由"\n', ""), "t.yaml:2: rules[t.one].because: 必要な項目がありません"),
     ("duplicate key", RULE.replace("confidence: high", "confidence: high\n    confidence: low"), "t.yaml:8: 「confidence」が二度書かれています"),
