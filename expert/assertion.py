@@ -16,6 +16,8 @@ from expert.schema import CueEntry, FactEntry, LexiconEntry
 _IMPERATIVE, _VOLITIONAL, _CONTINUATIVE = 1, 2, 5
 _LEFT_REACH, _LEFT_OVER = 30, 10
 _QUOTE_REACH, _KNOWER_REACH = 120, 40
+_LONGEST_NUMBER = 12
+_NUMBER_BEFORE = re.compile(r"[0-9,.〇一二三四五六七八九十百千万億]+(?:か月|[年月日週分秒回個枚件人])?\Z")
 
 
 class _Walk:
@@ -211,5 +213,8 @@ def _in_quotation(normal: str, at: int) -> bool:
 
 
 def _evidence(assertion: Assertion, text: TokenizedText) -> Evidence:
-    span = text.original(assertion.mention.start, assertion.end)
+    """The words of a mention; a number that runs into them is not cut: 3万円を送った, not 円を送った."""
+    start = assertion.mention.start
+    number = _NUMBER_BEFORE.search(text.normal, max(0, start - _LONGEST_NUMBER), start)
+    span = text.original(number.start() if number else start, assertion.end)
     return Evidence(text.text[span.start : span.end], span.start, span.end)

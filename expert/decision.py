@@ -9,7 +9,7 @@ from expert.schema import DeskEntry, PoliceDeskEntry, Source
 
 _FIRST_ACTION, _FIRST_DESK = "call_110", "police_110"
 _REMEMBERED = 5_000
-_DONE = "(お話では、もうなさったとのことです)"
+_DONE = "(お話では、もうなさったとのことです。まだの分があれば、続けてください)"
 
 
 class Adviser:
@@ -45,8 +45,8 @@ class Adviser:
 
 
 def _ordered(scenario: str, actions: list[AdvisedAction], desks: list[AdvisedDesk], trace: tuple[Firing, ...], knowledge: KnowledgeBase) -> Decision:
-    def place(action: AdvisedAction) -> tuple[bool, int, int]:
-        return action.id != _FIRST_ACTION, URGENCIES.index(action.urgency), knowledge.actions[action.id].rank
+    def place(action: AdvisedAction) -> tuple[bool, int, bool, int]:
+        return action.id != _FIRST_ACTION, URGENCIES.index(action.urgency), action.done, knowledge.actions[action.id].rank
 
     by_rank = sorted(desks, key=lambda d: (d.id != _FIRST_DESK, knowledge.desks[d.id].rank))
     return Decision(scenario, tuple(sorted(actions, key=place)), tuple(by_rank), trace)

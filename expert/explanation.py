@@ -22,7 +22,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _REMEMBERED = 5_000
 _READABLE = json.JSONEncoder(ensure_ascii=False)
 """Kept: `json.dumps` with an option makes a new encoder at each call."""
-UNSURE = {"low": "(出典が弱く、確かではありません)", "medium": "", "high": ""}
+UNSURE = {"low": "(確かな出典が見つかっていません。窓口でも確かめてください)", "medium": "", "high": ""}
 
 
 def to_json(answer: Answer) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def _actions(answer: Answer, urgency: str, explain: bool) -> Iterator[Line]:
     yield "", ""
     yield urgency, f"■ {HEADINGS.get(urgency) or _first_heading(answer)}"
     for number, action in enumerate(chosen, start=1):
-        mark = "×" if urgency == "never" else f"{number}."
+        mark = "×" if urgency == "never" else "済" if action.done else f"{number}."
         yield urgency, f"  {mark} {action.text}"
         yield "why", f"     {action.because}{UNSURE[action.confidence]}"
         if explain:

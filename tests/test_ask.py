@@ -50,6 +50,13 @@ def test_evidence_is_in_the_words_of_the_person(expert: Expert) -> None:
                 assert text[evidence.start : evidence.end] == evidence.text != ""
 
 
+def test_a_number_is_not_cut_from_the_words_shown(expert: Expert) -> None:
+    called = next(fact for fact in expert.ask("10分おきに着信があって怖いです。").facts if fact.id == "threatened")
+    assert called.evidence[0].text.startswith("10分おき")
+    paid = next(fact for fact in expert.ask("コンビニで5万円分のプリペイドカードを買い、番号を読み上げた。").facts if fact.id == "paid")
+    assert "5万円分" in paid.evidence[0].text
+
+
 def test_not_yet_paid_is_kept_apart_from_paid(expert: Expert) -> None:
     story = "動画サイトで登録完了になり9万8千円の請求が出ました。"
     assert expert.ask(story + "払ってしまいました。").fact("paid") == "yes"
@@ -429,7 +436,14 @@ def test_what_is_said_to_be_done_is_advised_and_says_so(expert: Expert, text: st
     answer = expert.ask(text)
     watched = {"stop_card", "report_police", "change_password", "hang_up", "stop_online_banking"}
     assert {a.id for a in answer.actions if a.done} & watched == done
-    assert all(a.because.endswith("(お話では、もうなさったとのことです)") == a.done for a in answer.actions)
+    assert all(("お話では、もうなさったとのことです" in a.because) == a.done for a in answer.actions)
+
+
+def test_what_is_done_stands_behind_what_is_not(expert: Expert) -> None:
+    answer = expert.ask("偽サイトでカード番号を入れました。カードはもう止めました。他にすることはありますか。")
+    by_urgency = [[a.done for a in answer.actions if a.urgency == urgency] for urgency in ("now", "today", "soon")]
+    assert any(map(any, by_urgency))
+    assert all(done == sorted(done) for done in by_urgency)
 
 
 def test_who_is_told_to_ring_110_is_told_why(expert: Expert) -> None:
@@ -498,7 +512,7 @@ def test_weak_sources_are_said_to_be_weak(expert: Expert) -> None:
     weak = [a for a in answer.actions if a.confidence == "low"]
     page = "\n".join(text for _, text in explanation.page(answer, expert.knowledge))
     assert weak
-    assert all(f"{a.because}(出典が弱く、確かではありません)" in page for a in weak)
+    assert all(f"{a.because}{explanation.UNSURE['low']}" in page for a in weak)
     assert page.count("(出典が弱く") == len(weak) + sum(d.confidence == "low" for d in answer.desks)
 
 
