@@ -261,6 +261,19 @@ def test_the_model_applied_here_equals_scikit_learn(expert: Expert) -> None:
         ("LINEを乗っ取られて、姉がギフトカードを買って番号を送ってしまいました。カードは手元にあります", {"contact_prepaid_issuer"}),
         ("小2の息子が、わたしのスマホでガチャを何度も回して4万円になっていました", {"rescind_childs_charge", "consult_consumer_center"}),
         ("フリマで買った時計が動きません。先に評価してくれたら返金すると言われました。評価はまだしていません", {"do_not_rate_before_check"}),
+        ("別れた彼氏がわたしの写真と名前をネットに載せていて、知らない人に職場の名前まで書き込まれました", {"report_police", "call_110_if_near"}),
+        ("別れた彼氏から、見られたくない画像を広めると言われ、もう1枚掲示板に載せられました", {"report_police", "call_110_if_near", "dv_8008"}),
+        (
+            "むすめから でんわで、けいたいの ばんごうが かわったと いわれました。あした おかねの はなしを すると いうんです",
+            {"call_relative_known_number"},
+        ),
+        ("市役所から還付金があると電話で、明日は駅前のATMで待ち合わせましょうと言われました", {"do_not_go_where_told", "call_110_about_meeting"}),
+        ("高校の教員をしております。生徒がクラスのLINEから外され、写真に悪口を書かれて回されています", {"act_as_school", "tell_trusted_adult"}),
+        (
+            "中1の娘がクラスでいじめられ、掲示板にも悪口を書かれています。先生には相談しました。ご飯を食べません",
+            {"watch_over_them", "go_beyond_school"},
+        ),
+        ("荷物を運ぶバイトを断ったら、免許証があるから実家に行くぞと脅されています", {"leave_crime_job", "call_110_if_near", "tell_family"}),
     ],
 )
 def test_what_a_newcomer_missed_is_there(expert: Expert, text: str, needed: set[str]) -> None:
@@ -279,6 +292,17 @@ def test_what_a_newcomer_missed_is_there(expert: Expert, text: str, needed: set[
         ("いまパソコンの警告の電話の人がつながっています。AnyDeskというのを入れてくださいと言われて待ってもらってます", {"uninstall_app"}),
         ("アダルトサイトで退会を押したらメールソフトが開きました。送信はしていません", {"disconnect_network", "uninstall_app"}),
         ("弁護士法人と書かれた封筒で、昔の電話料金を払えと来ました。本物でしょうか", {"do_not_ignore_court"}),
+        ("しょうがく6ねんです。クラスの グループで みんなから「しねばいいのに」って きました。せんせいには いえません", {"call_110"}),
+        ("掲示板に夫の顔写真と会社の名前を書かれました。管理人に消してほしいとメールしましたが、返事がありません", {"do_not_contact_them"}),
+        (
+            "弁護士から内容証明で、口コミの慰謝料80万円を払えと届きました。弁護士会で調べたら実在する先生でした",
+            {"check_claim_basis", "verify_via_official"},
+        ),
+        ("むすこから でんわで、けいたいの ばんごうが かわったと いわれました。あした おかねの はなしを すると いうんです", {"verify_via_official"}),
+        (
+            "高校の教員をしております。生徒がクラスのLINEから外され、写真に悪口を書かれて回されています",
+            {"get_mental_support", "tell_school", "tell_family"},
+        ),
     ],
 )
 def test_what_a_newcomer_was_told_for_nothing_is_gone(expert: Expert, text: str, unwanted: set[str]) -> None:

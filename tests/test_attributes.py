@@ -93,6 +93,7 @@ def test_amount(sentence: str, yen: int | None) -> None:
         ("玄関でお金を渡しました", "cash"),
         ("うちに来た人に渡してしまった", "cash"),
         ("100万円をおろして渡しました", "cash"),
+        ("手元の80万円を、代理だという男に駅前で渡してしまいました", "cash"),
         ("PayPayで返金すると言われ、操作したら9万円を送金していた", "qr_payment"),
     ],
 )
@@ -116,6 +117,8 @@ def test_payment_method(sentence: str, method: str) -> None:
         ("トレーディングカードを3枚買ったのに届かない", "prepaid"),
         ("最初の報酬は本当にPayPayに入った", "qr_payment"),
         ("500円がペイペイで受け取れました", "qr_payment"),
+        ("3万円をカードにして男に渡した", "cash"),
+        ("50万円を社員の人に渡してと言われた", "cash"),
     ],
 )
 def test_a_product_or_a_refund_is_no_way_of_payment(sentence: str, method: str) -> None:
