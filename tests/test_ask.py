@@ -274,6 +274,7 @@ def test_the_model_applied_here_equals_scikit_learn(expert: Expert) -> None:
             {"watch_over_them", "go_beyond_school"},
         ),
         ("荷物を運ぶバイトを断ったら、免許証があるから実家に行くぞと脅されています", {"leave_crime_job", "call_110_if_near", "tell_family"}),
+        ("解約したいのに、ソフト会社の問い合わせ先が英語だけです。警告に勧められてカードで買いました", {"consult_ccj"}),
     ],
 )
 def test_what_a_newcomer_missed_is_there(expert: Expert, text: str, needed: set[str]) -> None:
@@ -303,6 +304,8 @@ def test_what_a_newcomer_missed_is_there(expert: Expert, text: str, needed: set[
             "高校の教員をしております。生徒がクラスのLINEから外され、写真に悪口を書かれて回されています",
             {"get_mental_support", "tell_school", "tell_family"},
         ),
+        ("個人の売買で、アプリを通さずに直接取引し、先に1万円を振り込みました。品物が届きません", {"do_not_rate_before_check"}),
+        ("通販の靴のサイズを間違えて注文してしまいました。店は送料を払えば交換すると言っています", {"report_police"}),
     ],
 )
 def test_what_a_newcomer_was_told_for_nothing_is_gone(expert: Expert, text: str, unwanted: set[str]) -> None:
@@ -468,6 +471,20 @@ def test_what_is_done_stands_behind_what_is_not(expert: Expert) -> None:
     by_urgency = [[a.done for a in answer.actions if a.urgency == urgency] for urgency in ("now", "today", "soon")]
     assert any(map(any, by_urgency))
     assert all(done == sorted(done) for done in by_urgency)
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("宅配のSMSからアプリを入れてしまい、海外へのSMSが大量に送られていて通信料が3万円です", {"disconnect_network", "contact_carrier"}),
+        ("警告の番号に電話して、コンビニで3万円分のカードを買い、番号を読み上げました", {"contact_prepaid_issuer"}),
+        ("請求書の口座が変わったと取引先の名前でメールが来て、180万円を振り込みました。アドレスがにせものでした", {"call_bank_freeze"}),
+        ("友達から投票してとLINEが来て番号を教えたら、入れなくなりました。皆にお金を貸してと送られています", {"recover_account", "warn_contacts"}),
+    ],
+)
+def test_what_is_most_urgent_comes_first(expert: Expert, text: str, first: set[str]) -> None:
+    at_once = [a.id for a in expert.ask(text, questions=False).actions if a.urgency == "now"]
+    assert set(at_once[: len(first)]) == first
 
 
 def test_who_is_told_to_ring_110_is_told_why(expert: Expert) -> None:
