@@ -275,6 +275,13 @@ def test_the_model_applied_here_equals_scikit_learn(expert: Expert) -> None:
         ),
         ("荷物を運ぶバイトを断ったら、免許証があるから実家に行くぞと脅されています", {"leave_crime_job", "call_110_if_near", "tell_family"}),
         ("解約したいのに、ソフト会社の問い合わせ先が英語だけです。警告に勧められてカードで買いました", {"consult_ccj"}),
+        ("銀行のSMSのページでカードの番号を打ちかけて、送信せずに閉じました。止めるべきですか", {"ask_card_half_typed", "card_company"}),
+        ("応募で免許証の写真を送りました。今日、申し込んだ覚えのない消費者金融からカードが届き、20万円が借りられていました", {"tell_lender_not_me"}),
+        ("欠品の返金だと言われ、スマートフォン決済の画面で言われた数字を入れたら、5万円を送っていました", {"contact_payment_app", "payment_app"}),
+        ("パソコンを遠隔操作され、1円を振り込むと言われました。払っていないのに、残高を見たら80万円減っていました", {"call_own_bank_money_gone"}),
+        ("警告に電話して払った母に、前回の返金をしたいとまた電話が来て、口座番号を教えました", {"refuse_refund_call", "tell_bank_account_known"}),
+        ("健康茶のお試しが定期便でした。電話すると、違約金2万円を払えば解約できると言われました", {"cancel_in_writing_unpaid"}),
+        ("刑事だという人に誰にも言うなと言われ、明日、保証金の200万円を振り込むことになっています", {"stop_before_sending"}),
     ],
 )
 def test_what_a_newcomer_missed_is_there(expert: Expert, text: str, needed: set[str]) -> None:
@@ -306,6 +313,10 @@ def test_what_a_newcomer_missed_is_there(expert: Expert, text: str, needed: set[
         ),
         ("個人の売買で、アプリを通さずに直接取引し、先に1万円を振り込みました。品物が届きません", {"do_not_rate_before_check"}),
         ("通販の靴のサイズを間違えて注文してしまいました。店は送料を払えば交換すると言っています", {"report_police"}),
+        ("銀行のSMSのページでカードの番号を打ちかけて、送信ボタンは押さずに閉じました。止めるべきですか", {"close_and_delete"}),
+        ("カードの明細に知らない会社の900円。不正利用だと思ったら、確かに申し込んだのは私でした。去年の映画の配信です", {"claim_compensation"}),
+        ("口座番号を間違えて別の人に振り込んでしまいました。銀行に組戻しを頼みましたが、返事がないそうです", {"call_bank_freeze"}),
+        ("応募で免許証の写真を送りました。今日、申し込んだ覚えのない消費者金融からカードが届き、20万円が借りられていました", {"leave_crime_job"}),
     ],
 )
 def test_what_a_newcomer_was_told_for_nothing_is_gone(expert: Expert, text: str, unwanted: set[str]) -> None:

@@ -96,6 +96,8 @@ def test_amount(sentence: str, yen: int | None) -> None:
         ("100万円をおろして渡しました", "cash"),
         ("手元の80万円を、代理だという男に駅前で渡してしまいました", "cash"),
         ("PayPayで返金すると言われ、操作したら9万円を送金していた", "qr_payment"),
+        ("返金手続きだとスマートフォン決済の画面を操作させられ、9万円を送っていた", "qr_payment"),
+        ("決済アプリで5万円を送った", "qr_payment"),
     ],
 )
 def test_payment_method(sentence: str, method: str) -> None:
@@ -112,6 +114,8 @@ def test_payment_method(sentence: str, method: str) -> None:
         ("仮想通貨の講座の代金を振り込んだ", "crypto"),
         ("スマホ決済で返金しますと言われた", "qr_payment"),
         ("コード決済で返金すると連絡が来た", "qr_payment"),
+        ("決済アプリで返金しますと言われた", "qr_payment"),
+        ("利益は自分の口座へ出金できた", "bank_transfer"),
         ("PayPay銀行の口座に振り込んだ", "qr_payment"),
         ("電子マネーで返金すると言われた", "prepaid"),
         ("ギフト券が当たると言われた", "prepaid"),
