@@ -52,7 +52,7 @@ def _ordered(scenario: str, actions: list[AdvisedAction], desks: list[AdvisedDes
     return Decision(scenario, tuple(sorted(actions, key=place)), tuple(by_rank), trace)
 
 
-_ONLY_IF_SURE = ("ignore_claim", "close_browser", "call_110", "factory_reset")
+_ONLY_IF_SURE = ("ignore_claim", "close_browser", "call_110", "stop_before_sending", "factory_reset")
 """Right for one scenario and costly in another: never taken over from the second possibility."""
 _AGAINST = {"close_browser": "do_not_power_off"}
 """What the first possibility asks for, and what of the second would say the opposite: restarting, and not restarting."""
