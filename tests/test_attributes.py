@@ -92,6 +92,8 @@ def test_amount(sentence: str, yen: int | None) -> None:
         ("びっとかっしゅを買って、番号を教えたそうです", "prepaid"),
         ("PayPayに入れたお金を相手に送りました", "qr_payment"),
         ("玄関でお金を渡しました", "cash"),
+        ("200万円を宅配便で送ってしまいました", "cash"),
+        ("お金をレターパックで送りました", "cash"),
         ("うちに来た人に渡してしまった", "cash"),
         ("100万円をおろして渡しました", "cash"),
         ("手元の80万円を、代理だという男に駅前で渡してしまいました", "cash"),
@@ -125,6 +127,8 @@ def test_payment_method(sentence: str, method: str) -> None:
         ("500円がペイペイで受け取れました", "qr_payment"),
         ("3万円をカードにして男に渡した", "cash"),
         ("50万円を社員の人に渡してと言われた", "cash"),
+        ("50万円を宅配便で送るように言われました", "cash"),
+        ("3万円の靴を宅配便で送りました", "cash"),
     ],
 )
 def test_a_product_or_a_refund_is_no_way_of_payment(sentence: str, method: str) -> None:
