@@ -2,10 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from expert.domain import OUT_OF_SCOPE, AdvisedAction, AdvisedDesk, Answer, Decision, Fact
+from expert.domain import OUT_OF_SCOPE, URGENCIES, AdvisedAction, AdvisedDesk, Answer, Decision, Fact
 from expert.knowledge import KnowledgeBase
 
 EMERGENCY = "call_110"
@@ -120,7 +120,9 @@ Line = tuple[str, str]
 
 
 def page(answer: Answer, knowledge: KnowledgeBase, *, explain: bool = False) -> Iterator[Line]:
-    """The answer as a frightened person should read it: most urgent first."""
+    """The answer as a frightened person should read it: most urgent first, and nothing that another line says as well (unless explained)."""
+    if not explain:
+        answer = answer._replace(decision=answer.decision._replace(actions=_said_once(answer.actions, knowledge)))
     if any(action.id == EMERGENCY for action in answer.actions):
         yield from _actions(answer, "emergency", explain)
         yield "", ""
@@ -132,6 +134,16 @@ def page(answer: Answer, knowledge: KnowledgeBase, *, explain: bool = False) -> 
         yield from _trace(answer)
     yield "", ""
     yield "note", "この答えは一般的な案内です。迷ったら、消費者ホットライン188か、警察相談専用電話 #9110 に話してください。"
+
+
+def _said_once(actions: Sequence[AdvisedAction], knowledge: KnowledgeBase) -> tuple[AdvisedAction, ...]:
+    """Without the actions that are `said_by` another one which is at least as urgent and still to be done."""
+    place = {a.id: URGENCIES.index(a.urgency) for a in actions if not a.done}
+
+    def said(action: AdvisedAction) -> bool:
+        return any(place.get(other, len(URGENCIES)) <= URGENCIES.index(action.urgency) for other in knowledge.actions[action.id].said_by)
+
+    return tuple(a for a in actions if not said(a))
 
 
 def _understood(answer: Answer, knowledge: KnowledgeBase) -> Iterator[Line]:

@@ -196,6 +196,8 @@ def _references(entries: Mapping[str, Mapping[str, Any]], faulty: Mapping[str, s
                 yield f"actions/{action.id}", f"done の「{sign}」は signs にありません"
             elif sign in entries["signs"] and not entries["signs"][sign].deed:
                 yield f"actions/{action.id}", f"done の「{sign}」には、signs で deed: true が要ります"
+        others = known["actions"] - {action.id}
+        yield from ((f"actions/{action.id}", f"said_by の「{a}」は、ほかの動作の id ではありません") for a in action.said_by if a not in others)
     for rule in entries["rules"].values():
         key = f"rules/{rule.id}"
         yield from ((key, f"動作「{a}」は actions にありません") for a in rule.actions if a not in known["actions"])

@@ -162,7 +162,10 @@ class CueEntry(_Strict):
 
 
 class ActionEntry(_Strict):
-    """What to do or never to do, why, how urgent it is, and who says so; `done` names the signs (`a|b`: one of them) that the person has done it."""
+    """What to do or never to do, why, how urgent it is, and who says so.
+
+    `done` names the signs (`a|b`: one of them) that the person has done it; `said_by` the actions (likewise) that say the same and more.
+    """
 
     id: str
     urgency: Urgency
@@ -173,6 +176,7 @@ class ActionEntry(_Strict):
     sources: tuple[Source, ...] = Field(min_length=1)
     checked: Checked
     done: Signs = ()
+    said_by: Signs = ()
     note: str | None = None
 
 

@@ -568,6 +568,15 @@ def test_weak_sources_are_said_to_be_weak(expert: Expert) -> None:
     assert page.count(explanation.UNSURE["low"]) == len(weak) + sum(d.confidence == "low" for d in answer.desks)
 
 
+def test_a_page_says_nothing_twice(expert: Expert) -> None:
+    answer = expert.ask("サポート詐欺で電話して遠隔操作され、コンビニで電子マネーを買って番号を伝えました。まだ払えと言われています。")
+    page, explained = ("\n".join(text for _, text in explanation.page(answer, expert.knowledge, explain=e)) for e in (False, True))
+    shorter, longer = (expert.knowledge.actions[a].text for a in ("do_not_pay", "do_not_pay_more"))
+    assert {"do_not_pay", "do_not_pay_more"} <= {a.id for a in answer.actions}
+    assert (shorter in page, longer in page) == (False, True)
+    assert (shorter in explained, longer in explained) == (True, True)
+
+
 @pytest.mark.slow
 def test_a_hundred_thousand_cases_do_not_grow_memory(expert: Expert) -> None:
     import resource

@@ -52,6 +52,11 @@ SIGN = """signs:
 
 FAULTS = [
     ("unknown sign of an action", ACTION, "actions/t_dance: done の「danced」は signs にありません"),
+    (
+        "said by itself",
+        ACTION.replace("done: danced", "said_by: t_dance"),
+        "actions/t_dance: said_by の「t_dance」は、ほかの動作の id ではありません",
+    ),
     ("sign that is no deed", ACTION.replace("danced", "net_banking"), "actions/t_dance: done の「net_banking」には、signs で deed: true が要ります"),
     ("sign with the id of a concept", SIGN, "signs/wish_to_die: 概念「wish_to_die」は danger にもあります"),
     ("unknown key", RULE.replace("because:", "reason: x\n    because:"), "t.yaml:4: rules[t.one].reason: 知らない項目です"),
