@@ -62,13 +62,14 @@ _ONLY_IF_OURS = ("stop_card",)
 
 def with_second(first: Decision, second: Decision, knowledge: KnowledgeBase) -> Decision:
     """Advice where a second scenario is not far off: that of the first, what the second adds that can do no harm in the first, and of what
-    both ask for the more urgent.
+    both ask for the more urgent. A question is answered only where both would answer it so.
     """
+    entries, others = knowledge.actions, {a.id: a for a in second.actions}
     had = {a.id for a in first.actions} | {d.id for d in first.desks}
+    first = first._replace(actions=tuple(a for a in first.actions if a.id in others or not entries[a.id].answers))
     left_out = {*_ONLY_IF_SURE, *(_ONLY_IF_OURS if first.scenario == OUT_OF_SCOPE else ()), *(_AGAINST[i] for i in _AGAINST if i in had)}
-    others = {a.id: a for a in second.actions}
     shared = {a.id: _sooner(a, others[a.id]) for a in first.actions if a.id in others}
-    added = [a for a in second.actions if a.id not in {*had, *left_out}]
+    added = [a for a in second.actions if a.id not in {*had, *left_out} and not entries[a.id].answers]
     by = {r for a in added for r in a.rules}
     desks = [d for d in second.desks if d.id not in (*had, _FIRST_DESK) and by & set(d.rules)]
     by.update(r for rules in (*(a.rules for a in shared.values()), *(d.rules for d in desks)) for r in rules)

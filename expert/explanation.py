@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from expert.domain import OUT_OF_SCOPE, URGENCIES, AdvisedAction, AdvisedDesk, Answer, Decision, Fact
@@ -122,11 +122,14 @@ Line = tuple[str, str]
 def page(answer: Answer, knowledge: KnowledgeBase, *, explain: bool = False) -> Iterator[Line]:
     """The answer as a frightened person should read it: most urgent first, and nothing that another line says as well (unless explained)."""
     if not explain:
-        answer = answer._replace(decision=answer.decision._replace(actions=_said_once(answer.actions, knowledge)))
+        answer = _with_actions(answer, _said_once(answer.actions, knowledge))
     if any(action.id == EMERGENCY for action in answer.actions):
         yield from _actions(answer, "emergency", explain)
         yield "", ""
     yield from _understood(answer, knowledge)
+    asked = {a.id for a in answer.actions if knowledge.actions[a.id].answers}
+    yield from _answers([a for a in answer.actions if a.id in asked], explain)
+    answer = _with_actions(answer, [a for a in answer.actions if a.id not in asked])
     for urgency in ("now", "never", "today", "soon"):
         yield from _actions(answer, urgency, explain)
     yield from _desks(answer, explain)
@@ -134,6 +137,10 @@ def page(answer: Answer, knowledge: KnowledgeBase, *, explain: bool = False) -> 
         yield from _trace(answer)
     yield "", ""
     yield "note", "この答えは一般的な案内です。迷ったら、消費者ホットライン188か、警察相談専用電話 #9110 に話してください。"
+
+
+def _with_actions(answer: Answer, actions: Iterable[AdvisedAction]) -> Answer:
+    return answer._replace(decision=answer.decision._replace(actions=tuple(actions)))
 
 
 def _said_once(actions: Sequence[AdvisedAction], knowledge: KnowledgeBase) -> tuple[AdvisedAction, ...]:
@@ -176,10 +183,23 @@ def _actions(answer: Answer, urgency: str, explain: bool) -> Iterator[Line]:
     yield urgency, f"■ {HEADINGS.get(urgency) or _first_heading(answer)}"
     for number, action in enumerate(chosen, start=1):
         mark = "×" if urgency == "never" else "済" if action.done else f"{number}."
-        yield urgency, f"  {mark} {action.text}"
-        yield "why", f"     {action.because}{UNSURE[action.confidence]}"
-        if explain:
-            yield "source", f"     規則 {'、'.join(action.rules)} / 出典 {action.source} / 確認日 {action.checked}"
+        yield from _action(action, urgency, mark, explain)
+
+
+def _answers(chosen: Sequence[AdvisedAction], explain: bool) -> Iterator[Line]:
+    """What the person asked outright, before all that is to be done."""
+    if chosen:
+        yield "", ""
+        yield "title", "■ お尋ねのこと"
+    for action in chosen:
+        yield from _action(action, "title", "・", explain)
+
+
+def _action(action: AdvisedAction, style: str, mark: str, explain: bool) -> Iterator[Line]:
+    yield style, f"  {mark} {action.text}"
+    yield "why", f"     {action.because}{UNSURE[action.confidence]}"
+    if explain:
+        yield "source", f"     規則 {'、'.join(action.rules)} / 出典 {action.source} / 確認日 {action.checked}"
 
 
 def _first_heading(answer: Answer) -> str:

@@ -164,7 +164,8 @@ class CueEntry(_Strict):
 class ActionEntry(_Strict):
     """What to do or never to do, why, how urgent it is, and who says so.
 
-    `done` names the signs (`a|b`: one of them) that the person has done it; `said_by` the actions (likewise) that say the same and more.
+    `done` names the signs (`a|b`: one of them) that the person has done it; `said_by` the actions (likewise) that say the same and more;
+    `answers` is true of the answer to a question that the person put.
     """
 
     id: str
@@ -177,6 +178,7 @@ class ActionEntry(_Strict):
     checked: Checked
     done: Signs = ()
     said_by: Signs = ()
+    answers: bool = False
     note: str | None = None
 
 
