@@ -111,6 +111,13 @@ def main() -> None:
     sweep("YES, long texts", np.arange(-1, 1.3, 0.2).tolist(), lambda t: heard > t, yes, sure & ~short)
     open_ = left_open(expert, read, yes.shape[1]) & ~read_yes & ~read_no
     sweep("… and not left open", np.arange(-1, 1.3, 0.2).tolist(), lambda t: (heard > t) & ~open_, yes, sure & ~short)
+    sweep(
+        "KEEP_YES",
+        [-1.5, -1.0, -0.7, -0.5, -0.3, 0.0],
+        lambda t: np.where(read_yes, heard > t, (heard > recognition.YES) & ~open_),
+        yes,
+        sure & ~short,
+    )
     sweep("SHORT_YES, short texts", np.arange(-1, 1.9, 0.3).tolist(), lambda t: np.where(alone, odds > t, read_yes), yes, sure & short)
 
     sure_no, no = ~table(stated, statements, "no", "unsure") & ~short, table(stated, statements, "no", "no")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from expert.alarm import Alarm
 from expert.domain import Fact, Mention, Score, Statement, TokenizedText
 from expert.numerals import NUMERAL
 from expert.trigrams import trigrams
@@ -55,6 +56,8 @@ class Model:
     review_below: float
     priors: Mapping[str, Mapping[str, float]]
     key: str
+    alarm: Alarm | None = None
+    """Hears danger to life in single sentences; none where the corpus has no such sentences."""
 
     def decisions(self, found: Sequence[Features]) -> Array:
         """Decision values [texts, scenarios]: sublinear tf x idf, unit length, times the weights."""

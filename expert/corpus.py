@@ -25,6 +25,7 @@ _KEYS: Mapping[str, tuple[type, str]] = {
 }
 """What a line may hold beside its id, and of what kind: for Python and in words."""
 _SHOWN_FAULTS = 20
+_DANGER = "danger.tsv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,24 @@ def default_directory() -> Path:
 def training_files(directory: Path | None = None) -> list[Path]:
     """The labelled files that are trained on, by name."""
     return sorted(((directory or default_directory()) / "train").glob("*.jsonl"))
+
+
+def danger_file(files: list[Path]) -> list[Path]:
+    """Beside labelled files, the one with single sentences in which a life is in danger or is not; none where there is none."""
+    return [found for found in dict.fromkeys(file.with_name(_DANGER) for file in files) if found.is_file()]
+
+
+def sentences(files: list[Path]) -> list[tuple[str, bool]]:
+    """Sentences, and whether a life is in danger in them. Raises EvaluationError with file and line for what is no yes or no with a sentence."""
+    rows: list[tuple[str, bool]] = []
+    for file in files:
+        for number, line in _lines(file):
+            value, _, rest = line.partition("\t")
+            sentence = rest.partition("\t")[0].strip()
+            if value not in ("yes", "no") or not sentence:
+                raise EvaluationError(f"{file.name}:{number}行目: 「yes か no、文、書いた人」を、タブで区切って書いてください。")
+            rows.append((sentence, value == "yes"))
+    return rows
 
 
 def fingerprint(files: list[Path]) -> str:

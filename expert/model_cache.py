@@ -17,12 +17,13 @@ from typing import IO, Any, TypeVar
 import numpy as np
 import platformdirs
 
+from expert.alarm import Alarm
 from expert.classifier import Array, Model
 from expert.literals import Literals
 
-_FORMAT = "16"
+_FORMAT = "17"
 """Of the file; part of the key."""
-_SHAPING = ("assertion", "classifier", "literals", "matcher", "numerals", "patterns", "tokenizer", "training", "trigrams")
+_SHAPING = ("alarm", "assertion", "classifier", "literals", "matcher", "numerals", "patterns", "tokenizer", "training", "trigrams")
 """The modules that make features of texts and a model of features: their code is part of the key."""
 _KEPT = 4
 """Files of a kind, those used last: each edit of the lexicon or the corpus makes a model of some 60 MB."""
@@ -124,7 +125,8 @@ def _read(file: Path, key: str) -> Model | None:
 def _unpack(data: Mapping[str, Array], key: str) -> Model | None:
     vocabulary, weights = bytes(data["vocabulary"]), data["weights"]  # each look reads the file
     names = vocabulary.decode("utf-8").split("\0")
-    if str(data["key"]) != key or str(data["digest"]) != _digest(vocabulary, weights).decode() or len(names) != len(weights):
+    alarm = [data[name] for name in ("alarm_keys", "alarm_gains", "alarm_bias")]
+    if str(data["key"]) != key or str(data["digest"]) != _digest(vocabulary, weights, *alarm).decode() or len(names) != len(weights):
         return None
     priors: dict[str, dict[str, float]] = {}
     for name, value in zip(data["prior_names"], data["prior_values"], strict=True):
@@ -141,17 +143,20 @@ def _unpack(data: Mapping[str, Array], key: str) -> Model | None:
         review_below=float(data["review_below"]),
         priors=priors,
         key=key,
+        alarm=Alarm(alarm[0], alarm[1], float(alarm[2])) if len(alarm[0]) else None,
     )
 
 
 def _write(model: Model, stream: IO[bytes]) -> None:
     names = [name for name, _ in sorted(model.vocabulary.items(), key=lambda item: item[1])]
     vocabulary = np.frombuffer("\0".join(names).encode("utf-8", "surrogatepass"), np.uint8)
+    alarm = model.alarm or Alarm(np.zeros(0, np.int64), np.zeros(0), 0.0)
+    kept = [alarm.keys, alarm.gains, np.array(alarm.bias)]
     priors = {f"{s}/{f}": p for s, by_fact in model.priors.items() for f, p in by_fact.items()}
     np.savez(
         stream,
         key=model.key,
-        digest=_digest(vocabulary, np.ascontiguousarray(model.weights)).decode(),
+        digest=_digest(vocabulary, np.ascontiguousarray(model.weights), *kept).decode(),
         scenarios=np.array(model.scenarios),
         statements=np.array(["=".join(s) for s in model.statements]),
         vocabulary=vocabulary,
@@ -162,4 +167,7 @@ def _write(model: Model, stream: IO[bytes]) -> None:
         review_below=model.review_below,
         prior_names=np.array(list(priors)),
         prior_values=np.array(list(priors.values())),
+        alarm_keys=alarm.keys,
+        alarm_gains=alarm.gains,
+        alarm_bias=np.array(alarm.bias),
     )

@@ -4,11 +4,13 @@ import contextlib
 import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
-from expert import classifier, corpus, knowledge, model_cache, ranking, training
+from expert import alarm, classifier, corpus, knowledge, model_cache, ranking, training
+from expert.alarm import Alarm
 from expert.assertion import AssertionAnalyzer
 from expert.attributes import AttributeReader
 from expert.classifier import Model
@@ -22,7 +24,7 @@ from expert.literals import Literals
 from expert.matcher import Matcher
 from expert.parallel import beside
 from expert.questions import METHOD, ask_back
-from expert.recognition import Recognizer
+from expert.recognition import UNEASY, Recognizer
 from expert.scoring import Scorer
 from expert.tokenizer import Tokenizer
 
@@ -43,6 +45,8 @@ class Understanding(NamedTuple):
     signs: tuple[str, ...]
     scores: tuple[Score, ...]
     unreadable: str | None = None
+    uneasy: bool = False
+    """A sentence may speak of danger: that is asked first."""
     assumed: bool = False
     """Some facts were given by the user: the scores do not know them."""
 
@@ -79,7 +83,7 @@ class Expert:
         """
         with collection_paused():
             kb, files = knowledge.load(rules), corpus.training_files(corpus_directory)
-            key = model_cache.cache_key(corpus.fingerprint(files), kb.lexicon_version, repr(training.SETTINGS))
+            key = model_cache.cache_key(corpus.fingerprint(files + corpus.danger_file(files)), kb.lexicon_version, repr(training.SETTINGS))
             expert = model_cache.with_literals(key, lambda literals: cls(kb, literals=literals))
             expert._model = model_cache.cached(key, lambda: expert.train(files, key, on_training))
         return expert
@@ -122,7 +126,17 @@ class Expert:
         counts = training.joined(training.count(self._countable(texts[:middle])), rest)
         unknown = dict.fromkeys(self.knowledge.facts, "unknown")
         facts = [{**unknown, **e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
-        return training.train(counts, [e.scenario for e in examples], facts, [e.writer for e in examples], key)
+        alarm_beside = beside(partial(self._alarm, corpus.sentences(corpus.danger_file(files)), examples))
+        model = training.train(counts, [e.scenario for e in examples], facts, [e.writer for e in examples], key)
+        return replace(model, alarm=alarm_beside())
+
+    def _alarm(self, sentences: Sequence[tuple[str, bool]], examples: Sequence[corpus.Example]) -> Alarm | None:
+        """Learnt from the sentences, from texts of one sentence that speak of danger, and from every third story without."""
+        safe = [e for e in examples[::3] if e.facts.get("danger") != "yes" and "danger" not in e.unsure_facts]
+        normal = self.tokenizer.normal
+        cries = [normal(e.text) for e in examples if e.facts.get("danger") == "yes"]
+        said = [(normal(sentence), danger) for sentence, danger in sentences] + [(cry, True) for cry in cries if len(alarm.sentences(cry)) == 1]
+        return training.fit_alarm(said if sentences else [], [normal(e.text) for e in safe])
 
     def _countable(self, texts: Sequence[str]) -> Iterator[tuple[classifier.Features, str]]:
         """Of each text the features that `training.count` does not take from its characters, and these."""
@@ -159,8 +173,11 @@ class Expert:
         values = reading.values[:, len(self.model.scenarios) :]
         heard = self.recognizer.heard(self.recognizer.log_odds(values, probabilities), values)
         facts = [self.recognizer.settle(*row, heard[i], partial(reading.clauses, i) if evidence else None) for i, row in enumerate(rows)]
+        alarming = self.model.alarm.hear([tokens.normal for tokens, _, _ in rows]) if self.model.alarm else [None] * len(rows)
+        facts = [self.recognizer.alarmed(row[0], known, sentence) for row, known, sentence in zip(rows, facts, alarming, strict=True)]
         read = [self.attributes.read(tokens, mentions, known) for (tokens, mentions, _), known in zip(rows, facts, strict=True)]
-        return [_understanding(tokens, *rest) for (tokens, _, _), rest in zip(rows, zip(facts, read, scores, strict=True), strict=True)]
+        uneasy = [sentence is not None and sentence.value > UNEASY for sentence in alarming]
+        return [_understanding(tokens, *rest) for (tokens, _, _), rest in zip(rows, zip(facts, read, scores, uneasy, strict=True), strict=True)]
 
     def _read(self, texts: Sequence[str]) -> list[tuple[TokenizedText, list[Mention], tuple[Fact, ...]]]:
         """Tokens, mentions and the facts that the rules read: stage by stage, which is faster than text by text."""
@@ -180,7 +197,7 @@ class Expert:
             decision = decide(case)
         close = lead(scores) < self.model.review_below
         needs_review = bool(understood.unreadable) or close or (both and scores[0].scenario == OUT_OF_SCOPE)
-        asks = questions and not understood.unreadable and not ranking.is_surely_not_ours(scores)
+        asks = questions and not understood.unreadable and (understood.uneasy or not ranking.is_surely_not_ours(scores))
         return Answer(
             id=id,
             scenario=decision.scenario,
@@ -190,7 +207,7 @@ class Expert:
             facts=understood.facts,
             attributes=understood.attributes,
             decision=decision,
-            questions=self._questions(case, decision, decide) if asks else (),
+            questions=self._questions(case, decision, decide, uneasy=understood.uneasy) if asks else (),
             versions=self.versions,
             decider=understood.unreadable or (self._decider(scores) if needs_review else None),
             read_as=understood.text.normal if understood.text.kana else None,
@@ -219,8 +236,8 @@ class Expert:
                 self._decisions.clear()
             return self._decisions.setdefault(key, decision)
 
-    def _questions(self, case: Case, decision: Decision, decide: Callable[[Case], Decision]) -> tuple[Question, ...]:
-        priors = self.model.priors.get(decision.scenario, {})
+    def _questions(self, case: Case, decision: Decision, decide: Callable[[Case], Decision], *, uneasy: bool) -> tuple[Question, ...]:
+        priors = {**self.model.priors.get(decision.scenario, {}), **({"danger": 1.0} if uneasy else {})}
         return ask_back(case, decision, self.knowledge, priors, decide)
 
     def _decider(self, scores: tuple[Score, ...]) -> str:
@@ -270,7 +287,7 @@ def _assume(understood: Understanding, assume: Mapping[str, str], knowledge_base
 
 
 def _understanding(
-    tokens: TokenizedText, facts: tuple[Fact, ...], read: tuple[Attributes, tuple[str, ...]], scores: tuple[Score, ...]
+    tokens: TokenizedText, facts: tuple[Fact, ...], read: tuple[Attributes, tuple[str, ...]], scores: tuple[Score, ...], uneasy: bool
 ) -> Understanding:
     reason = unreadable(tokens.text)
-    return Understanding(tokens, facts, *read, ranking.out_of_scope_first(scores) if reason else scores, reason)
+    return Understanding(tokens, facts, *read, ranking.out_of_scope_first(scores) if reason else scores, reason, uneasy)

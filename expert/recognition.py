@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from expert.alarm import Alarming
 from expert.domain import Evidence, Fact, Mention, Modality, Statement, TokenizedText
 
 Array = np.ndarray[Any, Any]
@@ -33,9 +34,13 @@ YES, SHORT_YES = 0.0, 1.5
 The best F1, held out as above, is lower; but a fact that is not true costs more than one missed, and short texts are where the words of a
 fact stand without the fact (the one-line cases of tests/language).
 """
+KEEP_YES = -0.5
+"""Log odds from which a yes of the rules is kept in a long text: lower, since it has words to show (better held out as above, and on every split)."""
 NO, KEEP_NO = 0.1, -0.6
 """Values of the model from which it adds a no, and from which a no of the rules is kept (about the best F1, held out as above). For NO
 that is a little lower, but too much of what it adds there was not said: a no that is missed costs a question, a wrong one a call."""
+ALARM, UNEASY = 0.0, -0.4
+"""Values of the most alarming sentence (`expert.alarm`) from which danger is taken as stated, and from which it is asked for before all else."""
 SHORT_TEXT = 45
 """Characters up to which the rules alone decide what they find spoken of."""
 _NEVER_DROPPED = "danger"
@@ -148,11 +153,19 @@ class Recognizer:
         known |= _learnt(added, text, clauses)
         return tuple([known[name] for name in self._names if name in known])
 
+    def alarmed(self, text: TokenizedText, facts: tuple[Fact, ...], alarming: Alarming | None) -> tuple[Fact, ...]:
+        """The facts, with danger where a sentence of the text is alarming and neither rules nor model say anything of it."""
+        if alarming is None or alarming.value <= ALARM or _NEVER_DROPPED not in self._place or any(f.id == _NEVER_DROPPED for f in facts):
+            return facts
+        span = text.original(alarming.begin, alarming.end)
+        danger = Fact(_NEVER_DROPPED, "yes", (Evidence(text.text[span.start : span.end], span.start, span.end),), LEARNT)
+        return tuple(sorted([*facts, danger], key=lambda fact: self._place[fact.id]))
+
     def _is_kept(self, fact: Fact, odds: float, values: Sequence[float]) -> bool:
         if fact.value == "no":
             column = self._denial.get(fact.id)
             return column is None or values[column] > KEEP_NO
-        return fact.id == _NEVER_DROPPED or odds > YES
+        return fact.id == _NEVER_DROPPED or odds > KEEP_YES
 
     def is_left_open(self, mention: Mention, text: TokenizedText) -> bool:
         """Whether a text leaves a fact at 入れそうになった, or ends with it as demanded, asked, intended, supposed or quoted:

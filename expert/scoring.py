@@ -25,8 +25,6 @@ _MARKED = ("concept:", "fact:", "number:", trigrams.PREFIX)
 _CLAUSE = re.compile(r"[^\s。、!?「」『』()](?:[^。、!?「」『』()\n]*[^\s。、!?「」『』()])?")
 _NONE = trigrams.NONE
 _SHORT = 2**31
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-"""Multiplied with a key, its upper bits are well mixed (Fibonacci hashing, Knuth 6.4)."""
 
 
 class Scorer:
@@ -40,7 +38,7 @@ class Scorer:
         self._numbers = {name.removeprefix("number:"): i for name, i in vocabulary.items() if name.startswith("number:")}
         self._words = {sys.intern(name): i for name, i in vocabulary.items() if not name.startswith(_MARKED) and name not in SKIPPED}
         triples = [name for name in vocabulary if name.startswith(trigrams.PREFIX)]
-        self._trigrams = _Table(trigrams.key_of(triples), np.array([vocabulary[name] for name in triples], np.int64))
+        self._trigrams = trigrams.Table(trigrams.key_of(triples), np.array([vocabulary[name] for name in triples], np.int64))
 
     @cached_property
     def _gains(self) -> dict[Statement, Array]:
@@ -84,41 +82,6 @@ class Scorer:
             *[self._facts.get((f.id, f.value)) for f in facts],
         ]
         return [i for i in found if i is not None]
-
-
-class _Table:
-    """Numbers by 64-bit keys: a hash table with open addressing, looked up for many keys at once: quicker than binary search."""
-
-    def __init__(self, keys: Array, values: Array) -> None:
-        self._shift = np.uint64(64 - max(1, 2 * len(keys) - 1).bit_length())  # at most half full
-        size = 1 << (64 - int(self._shift))
-        self._slots = np.full((size, 2), _NONE, np.int64)  # key and value side by side: one visit to memory for both
-        at = self._place(keys)
-        while len(at):
-            free = self._slots[at, 0] == _NONE
-            self._slots[at[free], 0] = keys[free]
-            won = self._slots[at, 0] == keys  # of several keys that want one place the last got it
-            self._slots[at[won], 1] = values[won]
-            keys, values, at = keys[~won], values[~won], (at[~won] + 1) & (size - 1)
-
-    def look_up(self, keys: Array) -> Array:
-        """The value of each key; -1 where there is none."""
-        at = self._place(keys)
-        met, values = self._slots.take(at, 0).T
-        found = np.where(met == keys, values, _NONE)
-        searching = np.flatnonzero((met != keys) & (met != _NONE))
-        at = at[searching]
-        while len(searching):
-            at = at + 1 & (len(self._slots) - 1)
-            met, values = self._slots.take(at, 0).T
-            hit = met == keys[searching]
-            found[searching[hit]] = values[hit]
-            on = ~hit & (met != _NONE)
-            at, searching = at[on], searching[on]
-        return found
-
-    def _place(self, keys: Array) -> Array:
-        return (keys.astype(np.uint64) * _GOLDEN >> self._shift).astype(np.int64)
 
 
 @dataclass(frozen=True)

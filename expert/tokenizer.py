@@ -57,16 +57,23 @@ class Tokenizer:
     def tokenize(self, text: str) -> TokenizedText:
         """Any string, lone surrogates included (each is read as U+FFFD); blanks are not tokens."""
         plain = _PLAIN.fullmatch(text)
-        normal, origin = (_narrow(text), None) if plain else _fold(text)
-        converter = self._kana if self._kana and is_kana(normal) else None
-        if converter:
-            normal, origin = converter.convert(text, normal, origin)
+        normal, origin, kana = self._normalized(text, bool(plain))
         morphemes = self._sudachi().tokenize(_for_sudachi(normal))
         lemmas = self._normalized_forms(morphemes)
         skipped = () if plain else _no_tokens(normal, lemmas, morphemes)
         for i in reversed(skipped):
             del lemmas[i]
-        return TokenizedText(text, normal, origin, lemmas, morphemes, self._form, skipped, converter is not None)
+        return TokenizedText(text, normal, origin, lemmas, morphemes, self._form, skipped, kana)
+
+    def normal(self, text: str) -> str:
+        """The text of `tokenize`, without its tokens."""
+        return self._normalized(text, bool(_PLAIN.fullmatch(text)))[0]
+
+    def _normalized(self, text: str, plain: bool) -> tuple[str, tuple[int, ...] | None, bool]:
+        normal, origin = (_narrow(text), None) if plain else _fold(text)
+        if self._kana is None or not is_kana(normal):
+            return normal, origin, False
+        return *self._kana.convert(text, normal, origin), True
 
     def _normalized_forms(self, morphemes: Any) -> list[str]:
         known: list[Any] = list(map(self._lemmas.get, map(Morpheme.word_id, morphemes)))

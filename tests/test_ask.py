@@ -326,11 +326,11 @@ def test_what_a_newcomer_was_told_for_nothing_is_gone(expert: Expert, text: str,
 def test_trigrams_are_found_by_their_number_whatever_collides() -> None:
     import numpy as np
 
-    from expert.scoring import _Table
+    from expert.trigrams import Table
 
     for size in (0, 1, 2, 1000):
         keys = np.arange(size) * 2**20  # evenly spaced: they crowd in the table
-        table = _Table(keys, np.arange(size) + 7)
+        table = Table(keys, np.arange(size) + 7)
         asked = np.concatenate([keys, keys + 1, [5, 2**40]]).astype(np.int64)
         expected = [*range(7, size + 7), *[-1] * size, -1, -1]
         assert table.look_up(asked).tolist() == expected

@@ -141,3 +141,17 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, fault: str) -> None:
     with pytest.raises(EvaluationError) as error:
         corpus.load([file], KNOWLEDGE.scenarios, KNOWLEDGE.facts)
     assert fault in str(error.value)
+
+
+def test_sentences_of_danger_are_on_both_sides_and_none_stands_twice() -> None:
+    found = corpus.sentences(corpus.danger_file(corpus.training_files()))
+    assert len({sentence for sentence, _ in found}) == len(found)
+    assert all(0.4 < sum(danger == side for _, danger in found) / len(found) < 0.6 for side in (True, False))
+
+
+@pytest.mark.parametrize("line", ["maybe\t屋根にいる\tw", "yes\t \tw", "屋根にいる"])
+def test_a_bad_line_of_sentences_is_named(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "danger.tsv"
+    file.write_text(f"yes\t屋根にいる\tw\n{line}\n", encoding="utf-8")
+    with pytest.raises(EvaluationError, match=r"danger\.tsv:2行目"):
+        corpus.sentences([file])

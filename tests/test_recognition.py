@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from expert import training
+from expert.alarm import Alarm, sentences
 from expert.domain import Fact, Mention, Modality, TokenizedText
 from expert.pipeline import _NEARLY, Expert
 from expert.recognition import SHORT_TEXT, WEIGHTS, Recognizer
@@ -173,3 +175,57 @@ def test_the_cues_of_what_nearly_happened_exist(expert: Expert) -> None:
 def test_what_nearly_happened_in_a_long_text_has_not_happened(expert: Expert) -> None:
     told = "Dokoの銀行かわからないけどSMSのリンクから口座番号とワンタイムパスワードを入れそうになりました。入れてません。朝の忙しい時間でした。"
     assert expert.ask(told, questions=False).fact("bank_codes_entered") != "yes"
+
+
+SIDES = [("屋根に上って泣いている", True), ("屋根から下りてこない", True), ("屋根の修理を頼んだ", False), ("荷物が届かない", False)]
+
+
+def small_alarm() -> Alarm:
+    made = training.fit_alarm(SIDES * 3, ["荷物が届きません。店に電話しました。", "修理の代金を払いました。"])
+    assert made is not None
+    return made
+
+
+def test_the_most_alarming_sentence_is_heard() -> None:
+    text = "荷物が届きません。子どもが屋根に上って泣いています。店に電話しました。"
+    heard, calm = small_alarm().hear([text, "荷物が届きません"])
+    assert text[heard.begin : heard.end] == "子どもが屋根に上って泣いています。"
+    assert heard.value > calm.value
+
+
+@pytest.mark.parametrize("text", ["", "。", "あ", "\U00010ffff\ud800", "長い" * 500])
+def test_any_text_can_be_heard(text: str) -> None:
+    (heard,) = small_alarm().hear([text])
+    assert 0 <= heard.begin <= heard.end <= len(text)
+    assert "".join(text[a:b] for a, b in sentences(text)) == text
+
+
+def test_no_sentences_no_alarm() -> None:
+    assert training.fit_alarm([], ["荷物が届きません。"]) is None
+
+
+DANGER = [
+    ("夫がまた酔って暴れていて、子どもと風呂場に鍵をかけて隠れています。", "yes"),
+    ("投資で老後のお金をなくしました。息子に知られて髪をつかまれ、床に頭を何度も打ちつけられました。お金は戻りますか。", "yes"),
+    ("注文した靴が届きません。店に電話しても話し中で、腹が立って死ぬほどイライラします。どうすればお金は戻りますか。", None),
+    ("プリンターが死にました。保証書をなくしたのですが、修理してもらえますか。来週の会議までに使いたいです。", None),
+]
+
+
+@pytest.mark.parametrize(("text", "danger"), DANGER)
+def test_danger_is_heard_in_one_sentence(expert: Expert, text: str, danger: str | None) -> None:
+    assert next((f.value for f in expert.ask(text).facts if f.id == "danger"), None) == danger
+
+
+def test_what_may_be_danger_is_asked_first(expert: Expert, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "知らない会社から請求のメールが来ました。まだ払っていません。どうすればよいでしょうか。"
+    assert all(q.fact != "danger" for q in expert.ask(text).questions)
+    monkeypatch.setattr("expert.pipeline.UNEASY", -100.0)
+    assert expert.ask(text).questions[0].fact == "danger"
+
+
+def test_danger_that_is_denied_stays_denied(expert: Expert, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("expert.recognition.ALARM", -100.0)
+    facts = {f.id: f.value for f in expert.ask("ネットで悪口を書かれています。希死念慮なし。").facts}
+    assert facts["danger"] == "no"
+    assert {f.id: f.value for f in expert.ask("ネットで悪口を書かれています。").facts}["danger"] == "yes"
