@@ -577,6 +577,58 @@ def test_a_page_says_nothing_twice(expert: Expert) -> None:
     assert (shorter in explained, longer in explained) == (True, True)
 
 
+ASKED = [
+    ("answer_do_not_pay", "アダルトサイトで「登録完了 98,000円」と出ました。申し込んだ覚えはありません。払わないといけませんか。"),
+    ("answer_ignore_bill", "見覚えのない動画サイトの未納料金のSMSが来ました。無視していいですか。"),
+    ("answer_do_not_ignore_court", "裁判所から特別送達で支払督促が届きました。身に覚えがないのですが、無視して大丈夫ですか。"),
+    ("answer_ask_lawyer_before_paying", "裁判所から特別送達で支払督促が届きました。書いてある額を払うべきですか。"),
+    ("answer_do_not_leave_it", "友人から借りた10万円を返していません。催促の手紙が来ました。無視していいですか。"),
+    ("answer_do_not_pay", "マッチングアプリの人に勧められて投資アプリに50万円振り込みました。税金を払えば本当に出金できるのでしょうか。"),
+    ("answer_do_not_pay_ransom", "会社のファイルが全部暗号化されて、ビットコインを要求されています。払えば戻りますか。"),
+    ("answer_do_not_power_off", "会社のサーバーのファイルが暗号化されて開けません。電源は切ったほうがいいですか。"),
+    ("answer_bank_first", "偽の未納料金の請求に5万円を銀行で振り込んでしまいました。警察と銀行とどちらが先ですか。"),
+    ("answer_card_first", "宅配の偽SMSからカード番号を入れてしまいました。カード会社と警察、どちらが先ですか。"),
+    ("answer_do_not_wait", "銀行の偽サイトに口座番号と暗証番号とワンタイムパスワードを入れました。今日は日曜です。月曜まで待って大丈夫でしょうか。"),
+    ("answer_back_transfer", "にせの請求に8万円を銀行振込で払ってしまいました。お金は戻りますか。"),
+    ("answer_back_prepaid", "パソコンの警告に電話して、コンビニで買った電子マネー5万円分の番号を教えました。5万円は戻りますか。"),
+    ("answer_go_to_police", "裸の動画をばらまくと脅されて2万円払いました。警察に行ったほうがいいですか。"),
+    ("answer_police_do_not_arrest_by_phone", "警察を名乗る人からビデオ通話で逮捕状を見せられました。電話を切ったら逮捕されますか。"),
+    ("answer_police_before_it_happens", "荷物を受け取るだけのバイトに応募して免許証を送りました。まだ何もしていません。警察に行ったら捕まりますか。"),
+    ("answer_turn_in", "高収入のバイトで荷物を受け取って別の人に渡しました。捕まりますか。"),
+    ("answer_like_fraud", "投資のLINEグループの先生に毎日銘柄を教わり、明日までに50万円入れてと言われています。これは詐欺ですか。"),
+    ("answer_check_message", "銀行の名前で口座を確認してというメールが来ました。これは詐欺ですか。"),
+    ("answer_tell_parents", "中1です。ゲームの友だちにアカウントを取られました。親に言わないとだめですか。"),
+    ("answer_record_before_delete", "登録料を払えというメールがしつこく来ます。消していいですか。"),
+    ("answer_stop_card", "偽の不在通知のページにカード番号を入れました。カードは止めたほうがいいですか。"),
+    ("answer_hang_up", "パソコンに警告が出て、電話したらカードを買えと言われています。まだ電話がつながっています。切っていいですか。"),
+    ("answer_refusing_is_no_cancel", "お試し500円のサプリが定期購入で、2回目が届きます。受け取り拒否をすれば解約になりますか。"),
+    ("answer_block_after_police", "裸の写真を送ってしまい、ばらまくと脅されています。ブロックしたほうがいいですか。"),
+    ("answer_do_not_reply", "市役所から還付金があるとかかってきました。折り返したほうがいいですか。"),
+    ("answer_use_another_device", "警告の画面の番号に電話して遠隔操作されました。このパソコンを使って大丈夫ですか。"),
+    ("answer_do_not_go", "市役所の人から還付金の電話があり、明日ATMの前で待ち合わせと言われました。行かなくていいですか。"),
+    ("", "アダルトサイトで「登録完了 98,000円」と出ました。相手に払うべきだと言われました。"),
+    ("", "見覚えのない動画サイトの未納料金のSMSが来ました。ずっと無視しています。"),
+    ("", "庭の木を切ってもらいました。代金は払うべきですか。"),
+    ("", "フリマで売ったゲーム機を返品されました。お金は戻りますか。"),
+    ("", "警察を名乗る人からビデオ通話がありました。犯人は逮捕されますか。"),
+    ("", "銀行の名前のメールが来ました。友人は「詐欺でしょう?」と言います。"),
+    ("", "裸の写真を送ってしまい、ばらまくと脅されています。警察に話すのはこわいです。やっぱり行くべきですか。"),
+    ("", "パソコンに警告が出て、カードを買えと言われました。店の人に止められました。電源は入ったままです。切っていい?"),
+    ("answer_nothing_to_do", "宅配の不在通知のSMSが来ました。押していません。放っておいていいですか。"),
+    ("answer_do_not_wait_securities", "証券会社の偽サイトにIDとパスワードと取引暗証番号を入れました。月曜まで待つしかないですか。"),
+]
+
+
+@pytest.mark.parametrize(("wanted", "text"), ASKED)
+def test_a_question_put_outright_has_an_answer_of_its_own(expert: Expert, wanted: str, text: str) -> None:
+    answer = expert.ask(text)
+    given = [a.id for a in answer.actions if expert.knowledge.actions[a.id].answers]
+    page = "\n".join(line for _, line in explanation.page(answer, expert.knowledge))
+    assert (wanted in given) if wanted else not given
+    assert ("■ お尋ねのこと" in page) == bool(given)
+    assert not wanted or page.index(expert.knowledge.actions[wanted].text) < page.index("■ いますぐすること")
+
+
 @pytest.mark.slow
 def test_a_hundred_thousand_cases_do_not_grow_memory(expert: Expert) -> None:
     import resource
