@@ -54,8 +54,8 @@ def _ordered(scenario: str, actions: list[AdvisedAction], desks: list[AdvisedDes
 
 _ONLY_IF_SURE = ("ignore_claim", "close_browser", "call_110", "stop_before_sending", "factory_reset")
 """Right for one scenario and costly in another: never taken over from the second possibility."""
-_AGAINST = {"close_browser": "do_not_power_off"}
-"""What the first possibility asks for, and what of the second would say the opposite: restarting, and not restarting."""
+_AGAINST = {"close_browser": "do_not_power_off", "do_not_contact_them": "send_cancel_notice"}
+"""What the first possibility asks for, and what of the second would say the opposite: restarting, writing to whoever sent a bill."""
 _ONLY_IF_OURS = ("stop_card",)
 """Not taken over either where the first possibility is that nothing here is ours."""
 

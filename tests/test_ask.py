@@ -489,6 +489,15 @@ def test_what_is_done_stands_behind_what_is_not(expert: Expert) -> None:
     [
         ("宅配のSMSからアプリを入れてしまい、海外へのSMSが大量に送られていて通信料が3万円です", {"disconnect_network", "contact_carrier"}),
         ("警告の番号に電話して、コンビニで3万円分のカードを買い、番号を読み上げました", {"contact_prepaid_issuer"}),
+        (
+            "警告の番号に電話したら遠隔操作され、カードを3万円分買って番号を読みました。電話はまだつながっていて、マウスが動いています",
+            {"hang_up_and_cut", "contact_prepaid_issuer"},
+        ),
+        (
+            "コンビニのATMの前で、市の人と電話がまだつながっています。還付金が戻ると言われました。どのボタンを押せばいいですか",
+            {"leave_the_atm", "hang_up"},
+        ),
+        ("仕入先の名前で振込先が変わったとFAXが来て、経理に60万円を送金させてしまいました。仕入先は出していないと言います", {"call_bank_freeze"}),
         ("請求書の口座が変わったと取引先の名前でメールが来て、180万円を振り込みました。アドレスがにせものでした", {"call_bank_freeze"}),
         ("友達から投票してとLINEが来て番号を教えたら、入れなくなりました。皆にお金を貸してと送られています", {"recover_account", "warn_contacts"}),
     ],

@@ -35,6 +35,13 @@ REVISIONS = [
     ("malware_infected", {}, ("files_encrypted",), "ransomware"),
     ("malware_infected", {"removal_failed": "yes"}, (), "malware_unremovable"),
     ("phishing", {"bank_codes_entered": "yes"}, (), "bank_codes_leaked"),
+    ("unauthorized_transaction", {"unauthorized_use": "yes", "minor": "yes"}, ("child_bought_in_game",), "out_of_scope"),
+    ("unauthorized_transaction", {"unauthorized_use": "yes"}, ("family_member_paid",), "out_of_scope"),
+    ("phishing", {"card_entered": "yes"}, ("family_member_paid",), "phishing"),
+    ("unauthorized_transaction", {}, ("supplier_account_changed",), "paid_scammer"),
+    ("unauthorized_transaction", {"paid": "no"}, ("supplier_account_changed",), "unauthorized_transaction"),
+    ("bank_codes_leaked", {}, ("carrier_code_told",), "impersonation_call"),
+    ("unjust_billing", {}, ("refund_notice",), "out_of_scope"),
 ]
 
 
@@ -157,6 +164,7 @@ def test_what_could_do_harm_is_not_taken_over_from_the_second_possibility() -> N
     assert not taken("malware_infected", "malware_unremovable", {}, "factory_reset")
     assert not taken("out_of_scope", "unauthorized_transaction", {}, "stop_card")
     assert not taken("support_scam", "malware_infected", {"malware_detected": "yes"}, "do_not_power_off")
+    assert not taken("unjust_billing", "subscription_trap", {}, "send_cancel_notice")
     assert taken("phishing", "malware_infected", {"malware_detected": "yes"}, "do_not_power_off")
     assert taken("goods_not_delivered", "unauthorized_transaction", {}, "stop_card")
 
