@@ -10,6 +10,8 @@ from expert.numerals import NUMERAL, number
 _ELSEWHERE = re.compile(
     r"(?:県警|府警|警|地裁|地方裁判|簡裁|簡易裁判|支店|市内の(?:店|会社)|で(?:引き|おろ|使|買)"
     r"|の(?:刑事|検察|検事|捜査|警察(?:官|署)?(?:さん)?(?:を名乗|だと|と名乗|という|っていう|から(?:の)?電話|から、))"
+    r"|[^。、「」]{0,8}(?:に|へ|まで)[^。、「」]{0,4}(?:行け|来い|行って(?:こい|来い|くれ|ほし|[^。、「」]{0,14}(?:こい|来い|くれ|ほし|ください))|来て(?:くれ|ほし|ください)"
+    r"|(?:行く|来る|向かう)よう(?:に)?(?:と)?(?:言|い|指示)|行けと|来いと)"
     r"|(?:[^。、 ]{1,6}[区市町村])?の(?:店|会社(?!員|で働|に勤)|倉庫|業者|住所|法人|弁護士|法律|司法書士|債権|ATM|コンビニ))"
 )
 _SENDER = re.compile(r"(?:差出人|送り主|発信元|発送元|送信元|会社|業者|事務所|本社|所在地)(?:の住所|の所在地|の本社)?[はがもに、「(]{1,2}$")
@@ -75,7 +77,7 @@ def _sums(normal: str) -> Iterable[tuple[int, int, int]]:
 
 
 def _prefecture(found: Mapping[str, Mention], normal: str) -> str | None:
-    """Where the person is: not the place of a shop, a court, a branch or a policeman that is named, or of a child who lives elsewhere."""
+    """Where the person is: not the place of a shop, a court or a policeman that is named, of a child who lives elsewhere, or one to be gone to."""
     for prefecture, mention in found.items():
         before = normal[max(0, mention.start - 14) : mention.start]
         if not _ELSEWHERE.match(normal, mention.end) and not _SENDER.search(before) and not _RELATIVE.search(before):

@@ -79,6 +79,12 @@ def with_second(first: Decision, second: Decision, knowledge: KnowledgeBase) -> 
     return _ordered(first.scenario, actions, [*first.desks, *desks], trace, knowledge)
 
 
+def without_answers(decision: Decision, knowledge: KnowledgeBase) -> Decision:
+    """For a case that may be another one: what to do still helps, but no question is answered."""
+    kept = tuple(a for a in decision.actions if not knowledge.actions[a.id].answers)
+    return decision if len(kept) == len(decision.actions) else decision._replace(actions=kept)
+
+
 def _sooner(one: AdvisedAction, other: AdvisedAction) -> AdvisedAction:
     """The same action, as urgent as the more urgent of two rules; by the rules of both where the second is."""
     if URGENCIES.index(other.urgency) >= URGENCIES.index(one.urgency) or "never" in (one.urgency, other.urgency):

@@ -9,6 +9,8 @@ from expert.domain import OUT_OF_SCOPE, URGENCIES, AdvisedAction, AdvisedDesk, A
 from expert.knowledge import KnowledgeBase
 
 EMERGENCY = "call_110"
+LISTENER = "talk_to_listener"
+"""To somebody who says that nothing happened and wants to be heard, no other trouble is named as possible."""
 CHOICE = "どちらに近いか"
 """How `Answer.decider` begins where two scenarios are to be told apart (else it says why nothing could be read)."""
 NOT_OURS = "ここで扱う、ネットの請求や詐欺、乗っ取りなどの困りごとではないようです。違うときは、起きたことをもう少しくわしく書いてください。"
@@ -158,7 +160,7 @@ def _understood(answer: Answer, knowledge: KnowledgeBase) -> Iterator[Line]:
     yield "title", f"■ ご相談の内容: {title}"
     if answer.needs_review and answer.decider and not answer.decider.startswith(CHOICE):
         yield "note", f"  {answer.decider}"
-    elif answer.needs_review:
+    elif answer.needs_review and not any(a.id == LISTENER for a in answer.actions):
         second = knowledge.scenarios[answer.candidates[1].scenario]
         yield "note", f"  はっきりとは決められませんでした。「{second.title}」(場合: {second.is_this})かもしれません。"
     elif answer.scenario == OUT_OF_SCOPE:

@@ -14,7 +14,7 @@ from expert.alarm import Alarm
 from expert.assertion import AssertionAnalyzer
 from expert.attributes import AttributeReader
 from expert.classifier import Model
-from expert.decision import Adviser, with_second
+from expert.decision import Adviser, with_second, without_answers
 from expert.domain import OUT_OF_SCOPE, Answer, Attributes, Case, Decision, Evidence, Fact, Mention, Modality, Question, Score, TokenizedText, lead
 from expert.errors import InputError
 from expert.inference import Engine
@@ -197,6 +197,8 @@ class Expert:
             decision = decide(case)
         close = lead(scores) < self.model.review_below
         needs_review = bool(understood.unreadable) or close or (both and scores[0].scenario == OUT_OF_SCOPE)
+        if needs_review or scores[0].value < SURE:
+            decision = without_answers(decision, self.knowledge)
         asks = questions and not understood.unreadable and (understood.uneasy or not ranking.is_surely_not_ours(scores))
         return Answer(
             id=id,

@@ -21,6 +21,8 @@ except ImportError as error:  # the C extension was not built, or was built for 
 _SID = "case"
 _OPENING = "opening"
 _LOWEST = 100_000
+SETTLED = frozenset(("scenario", "candidate"))
+"""Conditions that hold of every rule of a set."""
 
 
 class _Host(durable_engine.Host):  # type: ignore[misc]
@@ -44,7 +46,7 @@ class Rulesets:
     def fired(self, name: str, rules: Iterable[RuleEntry], facts: Sequence[tuple[str, str]]) -> set[str]:
         """The ids of the rules that fire on some facts, each a key and a value.
 
-        `rules` are always the same for a name. Raises EngineError if the engine reports a fault of its own.
+        `rules` are always the same for a name, and those of one scenario: what they ask of it holds. Raises EngineError if the engine reports a fault of its own.
         """
         if name not in self._names:
             self._host.set_rulesets({name: self._compiled(rules)})
@@ -73,7 +75,10 @@ class Rulesets:
         }
 
     def _rule(self, rule: RuleEntry) -> dict[str, Any]:
-        conditions = [{f"m_{i}": _pattern(c)} for i, c in enumerate(rule.when)]
+        # The set is that of a scenario, so its condition holds. Left in, each list of scenarios would be a pattern that the fact meets, and
+        # durable keeps what one fact meets in an array of 64, whose end it does not watch (2.0.28): with more lists it overwrites memory.
+        patterns = [_pattern(c) for c in rule.when if c.key not in SETTLED] or [{"k": _OPENING}]
+        conditions = [{f"m_{i}": pattern} for i, pattern in enumerate(patterns)]
         return {"all": conditions, "pri": _LOWEST - 2 - rule.salience, "run": self._note(rule)}
 
     def _note(self, rule: RuleEntry) -> Callable[[Any], None]:

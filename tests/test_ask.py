@@ -282,6 +282,13 @@ def test_the_model_applied_here_equals_scikit_learn(expert: Expert) -> None:
         ("警告に電話して払った母に、前回の返金をしたいとまた電話が来て、口座番号を教えました", {"refuse_refund_call", "tell_bank_account_known"}),
         ("健康茶のお試しが定期便でした。電話すると、違約金2万円を払えば解約できると言われました", {"cancel_in_writing_unpaid"}),
         ("刑事だという人に誰にも言うなと言われ、明日、保証金の200万円を振り込むことになっています", {"stop_before_sending"}),
+        ("荷物を受け取る仕事に応募し、シグナルを入れました。断ると「実家わかってるからな」と来ました", {"keep_messenger", "call_110_if_near"}),
+        ("裸の写真を送ってしまい、あと30分で3万円払わないと友達に送ると言われています", {"stop_answering_threat", "report_police"}),
+        ("詐欺のお金を取り返すという法律事務所に着手金30万円を払いましたが、事務の人としか話せません", {"end_retainer", "houterasu"}),
+        ("中2です。クラスのLINEで悪口を言われ、担任に相談したら、もっとひどくなりました", {"ask_outside_school", "kodomo_sos"}),
+        ("小4です。ゲームの友だちに、お母さんのペイペイの番号を教えました。まだ言っていません", {"tell_owner_of_app"}),
+        ("口コミにうそを書かれ、腹が立って、返信でその客の名前を書いてしまいました", {"do_not_post_back", "consult_lawyer"}),
+        ("小5です。歌をTikTokに上げたら、知らない人が「上手だね」とコメントしてくれました", {"post_safely_together"}),
     ],
 )
 def test_what_a_newcomer_missed_is_there(expert: Expert, text: str, needed: set[str]) -> None:
@@ -317,6 +324,9 @@ def test_what_a_newcomer_missed_is_there(expert: Expert, text: str, needed: set[
         ("カードの明細に知らない会社の900円。不正利用だと思ったら、確かに申し込んだのは私でした。去年の映画の配信です", {"claim_compensation"}),
         ("口座番号を間違えて別の人に振り込んでしまいました。銀行に組戻しを頼みましたが、返事がないそうです", {"call_bank_freeze"}),
         ("応募で免許証の写真を送りました。今日、申し込んだ覚えのない消費者金融からカードが届き、20万円が借りられていました", {"leave_crime_job"}),
+        ("中1の娘がクラスのLINEで仲間外れにされています。夫は「相手の家に乗り込む」と言って聞きません", {"call_110_if_near", "talk_without_parents"}),
+        ("小5です。歌をTikTokに上げたら、知らない人が「上手だね」とコメントしてくれました", {"report_police", "ask_disclosure_early"}),
+        ("プリンターで印刷すると紙の端が切れます。ウイルスでしょうか", {"consult_consumer_center"}),
     ],
 )
 def test_what_a_newcomer_was_told_for_nothing_is_gone(expert: Expert, text: str, unwanted: set[str]) -> None:
@@ -636,6 +646,13 @@ def test_a_question_put_outright_has_an_answer_of_its_own(expert: Expert, wanted
     assert (wanted in given) if wanted else not given
     assert ("■ お尋ねのこと" in page) == bool(given)
     assert not wanted or page.index(expert.knowledge.actions[wanted].text) < page.index("■ いますぐすること")
+
+
+def test_no_question_is_answered_where_the_trouble_is_not_sure(expert: Expert) -> None:
+    understood = expert.understand("アダルトサイトで「登録完了 98,000円」と出ました。申し込んだ覚えはありません。払わないといけませんか。")
+    sure, unsure = (understood._replace(scores=(Score("unjust_billing", s), Score("phishing", 0.1), *understood.scores[2:])) for s in (0.8, 0.6))
+    given = [any(a.id.startswith("answer_") for a in expert.answer(case).actions) for case in (sure, unsure)]
+    assert given == [True, False]
 
 
 @pytest.mark.slow

@@ -158,6 +158,10 @@ def test_a_product_or_a_refund_is_no_way_of_payment(sentence: str, method: str) 
         ("札幌の検察だと名乗る男でした", None),
         ("東京の警察署に相談しました", "13"),
         ("一人暮らしの方で、息子さんは東京で働いています", None),
+        ("明日、東京の家に行って封筒をもらってこいと言われました", None),
+        ("横浜まで来いと言われています", None),
+        ("大阪に住んでいて、名古屋に行くように言われました", "27"),
+        ("東京に行って、店で買いました", "13"),
     ],
 )
 def test_prefecture(sentence: str, prefecture: str | None) -> None:
