@@ -152,6 +152,7 @@ def measure(files: Sequence[Path], ginza_python: str) -> list[str]:
         _by_two_readers(expert, split, result) for split, result in zip(splits, results, strict=True) if any(e.open_facts for e in split.examples)
     ]
     out += ["### Facts, advice, safety", *project_table([*results, *two_readers]), *(probe_line(expert, f.name, r) for f, r in probing.items())]
+    out += ["", "### Test split, by writer", *writer_table(expert, splits[0], results[0])]
     out += ["", "### Each fact", *fact_table(results)]
     return [*out, "### Learning curve (hits@1)", *markdown(["training examples", *(s.name for s in splits)], curve(expert, train, splits))]
 
@@ -161,6 +162,20 @@ def _by_two_readers(expert: Expert, split: Texts, result: Evaluation) -> Evaluat
     open_facts = {example.id: example.open_facts for example in split.examples}
     outcomes = [replace(o, unsure_facts=tuple(f for f in o.unsure_facts if f not in open_facts[o.id])) for o in result.outcomes]
     return evaluation.evaluate(outcomes, expert, f"{split.name}, two readers")
+
+
+def writer_table(expert: Expert, split: Texts, result: Evaluation) -> list[str]:
+    """What each writer's cases give: how far one figure depends on who wrote them."""
+    rows = []
+    for writer in dict.fromkeys(e.writer for e in split.examples):
+        ids = {e.id for e in split.examples if e.writer == writer}
+        of_writer = evaluation.evaluate([o for o in result.outcomes if o.id in ids], expert, writer)
+        hits, safety = evaluation.hits(of_writer.outcomes), of_writer.safety
+        hit = [f"{hits[name].value:.3f}" for name in ("hits_at_1", "hits_at_1_accept", "hits_at_2")]
+        missed = [f"{len(safety[name].cases)} of {safety[name].of}" for name in ("danger_missed", "paid_wrongly_yes", "bank_or_card_call_missed")]
+        rows.append([writer, str(len(ids)), *hit, f"{of_writer.without_tenth.kept:.3f}", f"{of_writer.all_facts.f1:.3f}", *missed])
+    names = ["writer", "cases", "hits@1", "with accept", "hits@2", "least sure tenth left out", "facts: F1 of yes"]
+    return markdown([*names, "danger missed", "paid wrongly yes", "bank or card call missed"], rows)
 
 
 def replaced(text: str, figures: Sequence[str]) -> str:

@@ -46,7 +46,8 @@ class Rulesets:
     def fired(self, name: str, rules: Iterable[RuleEntry], facts: Sequence[tuple[str, str]]) -> set[str]:
         """The ids of the rules that fire on some facts, each a key and a value.
 
-        `rules` are always the same for a name, and those of one scenario: what they ask of it holds. Raises EngineError if the engine reports a fault of its own.
+        `rules` are always the same for a name, and those of one scenario: what they ask of it holds. Raises EngineError if the engine reports
+        a fault of its own.
         """
         if name not in self._names:
             self._host.set_rulesets({name: self._compiled(rules)})

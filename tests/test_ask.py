@@ -273,7 +273,7 @@ def test_the_model_applied_here_equals_scikit_learn(expert: Expert) -> None:
             "中1の娘がクラスでいじめられ、掲示板にも悪口を書かれています。先生には相談しました。ご飯を食べません",
             {"watch_over_them", "go_beyond_school"},
         ),
-        ("荷物を運ぶバイトを断ったら、免許証があるから実家に行くぞと脅されています", {"leave_crime_job", "call_110_if_near", "tell_family"}),
+        ("荷物を運ぶバイトを断ったら、免許証があるから実家に行くぞと脅されています", {"leave_crime_job", "call_110"}),
         ("解約したいのに、ソフト会社の問い合わせ先が英語だけです。警告に勧められてカードで買いました", {"consult_ccj"}),
         ("銀行のSMSのページでカードの番号を打ちかけて、送信せずに閉じました。止めるべきですか", {"ask_card_half_typed", "card_company"}),
         ("応募で免許証の写真を送りました。今日、申し込んだ覚えのない消費者金融からカードが届き、20万円が借りられていました", {"tell_lender_not_me"}),
@@ -617,7 +617,7 @@ ASKED = [
     ("answer_like_fraud", "投資のLINEグループの先生に毎日銘柄を教わり、明日までに50万円入れてと言われています。これは詐欺ですか。"),
     ("answer_check_message", "銀行の名前で口座を確認してというメールが来ました。これは詐欺ですか。"),
     ("answer_tell_parents", "中1です。ゲームの友だちにアカウントを取られました。親に言わないとだめですか。"),
-    ("answer_record_before_delete", "登録料を払えというメールがしつこく来ます。消していいですか。"),
+    ("answer_record_before_delete", "アダルトサイトの登録料9万8千円を払えというSMSが来ました。申し込んでいません。消していいですか。"),
     ("answer_stop_card", "偽の不在通知のページにカード番号を入れました。カードは止めたほうがいいですか。"),
     ("answer_hang_up", "パソコンに警告が出て、電話したらカードを買えと言われています。まだ電話がつながっています。切っていいですか。"),
     ("answer_refusing_is_no_cancel", "お試し500円のサプリが定期購入で、2回目が届きます。受け取り拒否をすれば解約になりますか。"),
@@ -650,7 +650,7 @@ def test_a_question_put_outright_has_an_answer_of_its_own(expert: Expert, wanted
 
 def test_no_question_is_answered_where_the_trouble_is_not_sure(expert: Expert) -> None:
     understood = expert.understand("アダルトサイトで「登録完了 98,000円」と出ました。申し込んだ覚えはありません。払わないといけませんか。")
-    sure, unsure = (understood._replace(scores=(Score("unjust_billing", s), Score("phishing", 0.1), *understood.scores[2:])) for s in (0.8, 0.6))
+    sure, unsure = (understood._replace(scores=(Score("unjust_billing", s), Score("phishing", 0.05), *understood.scores[2:])) for s in (0.8, 0.6))
     given = [any(a.id.startswith("answer_") for a in expert.answer(case).actions) for case in (sure, unsure)]
     assert given == [True, False]
 
