@@ -12,6 +12,7 @@ from expert.decision import Adviser, with_second
 from expert.domain import URGENCIES, AdvisedDesk, Case, Decision
 from expert.errors import EngineError
 from expert.inference import Engine
+from expert.rulesets import Rulesets
 from expert.schema import Condition, RuleEntry, RuleExample
 
 KNOWLEDGE = knowledge.load()
@@ -201,3 +202,13 @@ def test_ordered_procedures_stay_ordered() -> None:
     assert order("malware_infected", infection) == infection
     unremovable = ["use_removal_tool", "factory_reset", "install_security_software", "scan_backup_media", "restore_data_after_scan"]
     assert order("malware_unremovable", unremovable) == unremovable
+
+
+def test_many_lists_of_scenarios_do_not_overwrite_the_engines_memory() -> None:
+    kb = knowledge.load()
+    template, others = next(r for r in kb.rules.values() if r.actions), [s for s in kb.scenarios if s != "phishing"]
+    rules = [
+        template.model_copy(update={"id": f"t.rule_{i}", "when": (Condition("scenario", "=", ("phishing", *others[i % 20 :: 1 + i // 20])),)})
+        for i in range(150)
+    ]
+    assert len(Rulesets().fired("advice phishing", rules, [("scenario", "phishing")])) == len(rules)
