@@ -174,9 +174,9 @@ class Expert:
         heard = self.recognizer.heard(self.recognizer.log_odds(values, probabilities), values)
         facts = [self.recognizer.settle(*row, heard[i], partial(reading.clauses, i) if evidence else None) for i, row in enumerate(rows)]
         alarming = self.model.alarm.hear([tokens.normal for tokens, _, _ in rows]) if self.model.alarm else [None] * len(rows)
-        facts = [self.recognizer.alarmed(row[0], known, sentence) for row, known, sentence in zip(rows, facts, alarming, strict=True)]
+        facts = [self.recognizer.alarmed(rows[i][0], known, alarming[i], heard[i]) for i, known in enumerate(facts)]
         read = [self.attributes.read(tokens, mentions, known) for (tokens, mentions, _), known in zip(rows, facts, strict=True)]
-        uneasy = [sentence is not None and sentence.value > UNEASY for sentence in alarming]
+        uneasy = [self.recognizer.suspicion(sentence, heard[i]) > UNEASY for i, sentence in enumerate(alarming)]
         return [_understanding(tokens, *rest) for (tokens, _, _), rest in zip(rows, zip(facts, read, scores, uneasy, strict=True), strict=True)]
 
     def _read(self, texts: Sequence[str]) -> list[tuple[TokenizedText, list[Mention], tuple[Fact, ...]]]:

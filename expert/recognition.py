@@ -39,8 +39,11 @@ KEEP_YES = -0.5
 NO, KEEP_NO = 0.1, -0.6
 """Values of the model from which it adds a no, and from which a no of the rules is kept (about the best F1, held out as above). For NO
 that is a little lower, but too much of what it adds there was not said: a no that is missed costs a question, a wrong one a call."""
-ALARM, UNEASY = 0.0, -0.4
-"""Values of the most alarming sentence (`expert.alarm`) from which danger is taken as stated, and from which it is asked for before all else."""
+ALARM, UNEASY = 0.0, -0.6
+"""Suspicion of danger (the most alarming sentence, `expert.alarm`, in such a story) from which it is taken as stated, and from which it is asked
+for before all else."""
+_OF_STORY, _USUAL_ODDS = 0.15, -4.0
+"""What log odds of danger in the whole story above or below the usual ones add. Chosen with the false alarms of all splits in view."""
 SHORT_TEXT = 45
 """Characters up to which the rules alone decide what they find spoken of."""
 _NEVER_DROPPED = "danger"
@@ -153,9 +156,14 @@ class Recognizer:
         known |= _learnt(added, text, clauses)
         return tuple([known[name] for name in self._names if name in known])
 
-    def alarmed(self, text: TokenizedText, facts: tuple[Fact, ...], alarming: Alarming | None) -> tuple[Fact, ...]:
+    def suspicion(self, alarming: Alarming | None, heard: "Heard") -> float:
+        """How much speaks for danger: the value of the most alarming sentence, and the log odds of danger in such a story as a whole."""
+        place = self._place.get(_NEVER_DROPPED)
+        return -np.inf if alarming is None or place is None else alarming.value + _OF_STORY * (heard.odds[place] - _USUAL_ODDS)
+
+    def alarmed(self, text: TokenizedText, facts: tuple[Fact, ...], alarming: Alarming | None, heard: "Heard") -> tuple[Fact, ...]:
         """The facts, with danger where a sentence of the text is alarming and neither rules nor model say anything of it."""
-        if alarming is None or alarming.value <= ALARM or _NEVER_DROPPED not in self._place or any(f.id == _NEVER_DROPPED for f in facts):
+        if alarming is None or self.suspicion(alarming, heard) <= ALARM or any(f.id == _NEVER_DROPPED for f in facts):
             return facts
         span = text.original(alarming.begin, alarming.end)
         danger = Fact(_NEVER_DROPPED, "yes", (Evidence(text.text[span.start : span.end], span.start, span.end),), LEARNT)
