@@ -18,6 +18,8 @@ Array = np.ndarray[Any, Any]
 
 SENTENCE = re.compile(r"[^。!?\n]{0,24}[^。、!?\n]{0,40}[。、!?\n]*")
 """A sentence, or a part of a long one: to the next comma after 24 characters, and never more than 64."""
+_TITLE = re.compile(r"「[^」]{1,20}」(?:という|って|っていう)(?:歌|曲|映画|本|漫画|小説|ドラマ|ゲーム|アニメ|番組)")
+"""What is called so is not meant."""
 _SHORTEST = 8
 """Characters below which a sentence counts as no shorter: two characters alone say little."""
 
@@ -54,6 +56,7 @@ class Alarm:
 
     def hear(self, texts: Sequence[str]) -> list[Alarming]:
         """The most alarming sentence of each text."""
+        texts = [_TITLE.sub(lambda title: " " * len(title[0]), text) for text in texts]
         spans = [sentences(text) for text in texts]
         owner, found = runs([text[a:b] for text, bounds in zip(texts, spans, strict=True) for a, b in bounds])
         size = sum(map(len, spans))
