@@ -152,8 +152,8 @@ def measure(files: Sequence[Path], ginza_python: str) -> list[str]:
         _by_two_readers(expert, split, result) for split, result in zip(splits, results, strict=True) if any(e.open_facts for e in split.examples)
     ]
     out += ["### Facts, advice, safety", *project_table([*results, *two_readers]), *(probe_line(expert, f.name, r) for f, r in probing.items())]
-    out += ["### Test split, by writer", *writer_table(expert, splits[0], results[0])]
-    out += ["", "### Each fact", *fact_table(results)]
+    out += ["", "### Test split, by writer", *writer_table(expert, splits[0], results[0])]
+    out += ["### Each fact", *fact_table(results)]
     return [*out, "### Learning curve (hits@1)", *markdown(["training examples", *(s.name for s in splits)], curve(expert, train, splits))]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from expert import training, trigrams
+from expert import counting, training, trigrams
 from expert.classifier import Features, Model
 from expert.corpus import Example
 from expert.pipeline import Expert, Understanding
@@ -120,7 +120,7 @@ def words(texts: Texts) -> list[Features]:
 
 def train_on(train: Texts, view: View) -> Model:
     """Learns the scenarios alone."""
-    counts = training.count((found, "") for found in view(train))
+    counts = counting.count((found, "") for found in view(train))
     return training.train(counts, train.labels, [{} for _ in train.examples], [e.writer for e in train.examples], "")
 
 

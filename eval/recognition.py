@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
 from eval.baselines import say
-from expert import classifier, corpus, recognition, training
+from expert import classifier, corpus, counting, recognition, training
 from expert.classifier import Array
 from expert.domain import Statement
 from expert.pipeline import Expert
@@ -25,7 +25,7 @@ C = 0.1
 def held_out(expert: Expert, rows: Sequence[Row], examples: Sequence[corpus.Example]) -> tuple[Array, Array]:
     """The model's values [examples, statements] and probabilities [examples, scenarios], each writer held out in turn."""
     statements = expert.model.statements
-    _, matrix, _ = training._weighted(training.count((classifier.words_and_marks(*row), row[0].normal) for row in rows))
+    _, matrix, _ = training._weighted(counting.count((classifier.words_and_marks(*row), row[0].normal) for row in rows))
     labels = np.unique([e.scenario for e in examples], return_inverse=True)[1]
     stated = [{**e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
     values, decisions = np.zeros((len(examples), len(statements))), np.zeros((len(examples), len(expert.model.scenarios)))

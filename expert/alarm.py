@@ -1,7 +1,7 @@
 """Is a life in danger? A linear model over one to three characters in a row, heard sentence by sentence: the most alarming one counts.
 
 Such words stand in one sentence of a long story about something else, and hardly ever twice alike: a list of phrases misses most of them, and
-among the features of a whole text they drown. Learnt from single sentences on both sides (`corpus/train/danger.tsv`) and from whole stories.
+among the features of a whole text they drown. Learnt from single sentences on both sides (`corpus/train/danger*.tsv`) and from whole stories.
 """
 
 import re

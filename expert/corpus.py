@@ -25,7 +25,7 @@ _KEYS: Mapping[str, tuple[type, str]] = {
 }
 """What a line may hold beside its id, and of what kind: for Python and in words."""
 _SHOWN_FAULTS = 20
-_DANGER = "danger.tsv"
+_DANGER = "danger*.tsv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,9 @@ def training_files(directory: Path | None = None) -> list[Path]:
     return sorted(((directory or default_directory()) / "train").glob("*.jsonl"))
 
 
-def danger_file(files: list[Path]) -> list[Path]:
-    """Beside labelled files, the one with single sentences in which a life is in danger or is not; none where there is none."""
-    return [found for found in dict.fromkeys(file.with_name(_DANGER) for file in files) if found.is_file()]
+def danger_files(files: list[Path]) -> list[Path]:
+    """Beside labelled files, those with single sentences in which a life is in danger or is not."""
+    return [found for directory in dict.fromkeys(file.parent for file in files) for found in sorted(directory.glob(_DANGER))]
 
 
 def sentences(files: list[Path]) -> list[tuple[str, bool]]:

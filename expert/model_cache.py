@@ -23,7 +23,7 @@ from expert.literals import Literals
 
 _FORMAT = "17"
 """Of the file; part of the key."""
-_SHAPING = ("alarm", "assertion", "classifier", "literals", "matcher", "numerals", "patterns", "tokenizer", "training", "trigrams")
+_SHAPING = ("alarm", "assertion", "classifier", "counting", "literals", "matcher", "numerals", "patterns", "tokenizer", "training", "trigrams")
 """The modules that make features of texts and a model of features: their code is part of the key."""
 _KEPT = 4
 """Files of a kind, those used last: each edit of the lexicon or the corpus makes a model of some 60 MB."""

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
-from expert import alarm, classifier, corpus, knowledge, model_cache, ranking, training
+from expert import alarm, classifier, corpus, counting, knowledge, model_cache, ranking, training
 from expert.alarm import Alarm
 from expert.assertion import AssertionAnalyzer
 from expert.attributes import AttributeReader
@@ -83,7 +83,7 @@ class Expert:
         """
         with collection_paused():
             kb, files = knowledge.load(rules), corpus.training_files(corpus_directory)
-            key = model_cache.cache_key(corpus.fingerprint(files + corpus.danger_file(files)), kb.lexicon_version, repr(training.SETTINGS))
+            key = model_cache.cache_key(corpus.fingerprint(files + corpus.danger_files(files)), kb.lexicon_version, repr(training.SETTINGS))
             expert = model_cache.with_literals(key, lambda literals: cls(kb, literals=literals))
             expert._model = model_cache.cached(key, lambda: expert.train(files, key, on_training))
         return expert
@@ -122,11 +122,11 @@ class Expert:
         examples = corpus.load(files, self.knowledge.scenarios, self.knowledge.facts)
         texts = [e.text for e in examples]
         middle = max(1, len(texts) * 12 // 25)  # the process with fewer texts has more to load
-        rest = beside(lambda: training.count(self._countable(texts[middle:])))  # reading takes half of the time
-        counts = training.joined(training.count(self._countable(texts[:middle])), rest)
+        rest = beside(lambda: counting.count(self._countable(texts[middle:])))  # reading takes half of the time
+        counts = counting.joined(counting.count(self._countable(texts[:middle])), rest)
         unknown = dict.fromkeys(self.knowledge.facts, "unknown")
         facts = [{**unknown, **e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
-        alarm_beside = beside(partial(self._alarm, corpus.sentences(corpus.danger_file(files)), examples))
+        alarm_beside = beside(partial(self._alarm, corpus.sentences(corpus.danger_files(files)), examples))
         model = training.train(counts, [e.scenario for e in examples], facts, [e.writer for e in examples], key)
         return replace(model, alarm=alarm_beside())
 
@@ -139,7 +139,7 @@ class Expert:
         return training.fit_alarm(said if sentences else [], [normal(e.text) for e in safe])
 
     def _countable(self, texts: Sequence[str]) -> Iterator[tuple[classifier.Features, str]]:
-        """Of each text the features that `training.count` does not take from its characters, and these."""
+        """Of each text the features that `counting.count` does not take from its characters, and these."""
         for start in range(0, len(texts), _AT_ONCE):
             rows = self._read(texts[start : start + _AT_ONCE])
             yield from ((classifier.words_and_marks(*row), row[0].normal) for row in rows)

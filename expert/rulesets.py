@@ -76,8 +76,8 @@ class Rulesets:
         }
 
     def _rule(self, rule: RuleEntry) -> dict[str, Any]:
-        # The set is that of a scenario, so its condition holds. Left in, each list of scenarios would be a pattern that the fact meets, and
-        # durable keeps what one fact meets in an array of 64, whose end it does not watch (2.0.28): with more lists it overwrites memory.
+        # The set is that of a scenario, so its condition holds. Left in, each list of scenarios would be a pattern that one fact meets, and
+        # durable (2.0.28) does not bear many: with 63 lists a set worked, with 72 memory was overwritten, 150 it refuses (error 107).
         patterns = [_pattern(c) for c in rule.when if c.key not in SETTLED] or [{"k": _OPENING}]
         conditions = [{f"m_{i}": pattern} for i, pattern in enumerate(patterns)]
         return {"all": conditions, "pri": _LOWEST - 2 - rule.salience, "run": self._note(rule)}

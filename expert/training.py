@@ -3,11 +3,9 @@
 Scores are a softmax over the decision values with a temperature fitted on held-out examples (Guo et al. 2017).
 """
 
-import importlib
 import warnings
-from array import array
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +13,8 @@ import numpy as np
 
 from expert import alarm, trigrams
 from expert.alarm import Alarm
-from expert.classifier import Array, Features, Model, softmax
+from expert.classifier import Array, Model, softmax
+from expert.counting import Counts, counted
 from expert.domain import OUT_OF_SCOPE, OUT_OF_SCOPE_COSTS, Statement
 from expert.errors import EvaluationError
 from expert.parallel import beside
@@ -49,68 +48,6 @@ SETTINGS = Settings()
 _FEWEST_TO_BE_FAR = 100
 _FEWEST_SCENARIOS = 3
 """With two, a support vector machine has one column in place of one for each."""
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How often each text has each feature [texts, features]: first the features with a name, then those of three characters by their keys."""
-
-    names: Sequence[str]
-    trigrams: Array
-    matrix: Any
-
-
-def count(found: Iterable[tuple[Features, str]]) -> Counts:
-    """Features of texts, and characters of which three in a row are features too -> a sparse matrix.
-
-    It takes them one by one, so that they need not all be in memory. As scikit-learn's CountVectorizer does, but quicker.
-    Raises EvaluationError where there is nothing to count.
-    """
-    from scipy.sparse import hstack
-
-    vocabulary: defaultdict[str, int] = defaultdict()
-    vocabulary.default_factory = vocabulary.__len__  # a new feature gets the next number
-    numbers, ends, texts = array("i"), [0], list[str]()
-    for features, characters in found:
-        numbers.extend(map(vocabulary.__getitem__, features))
-        ends.append(len(numbers))
-        texts.append(characters)
-    owner, keys = trigrams.keys(texts)
-    owner, keys = owner[keys != trigrams.NONE], keys[keys != trigrams.NONE]
-    if not vocabulary and not len(keys):
-        raise EvaluationError("学習する例がありません。corpus/train/(KAKEKOMI_CORPUS で変えられます)に例を置いてください。")
-    unique, columns = np.unique(keys, return_inverse=True)
-    named = _counted(np.array(numbers, np.intc), np.array(ends), len(vocabulary))
-    ends_of_keys = np.searchsorted(owner, np.arange(len(texts) + 1))
-    unnamed = _counted(columns, ends_of_keys, len(unique))
-    return Counts(list(vocabulary), unique, hstack([named, unnamed], format="csr"))
-
-
-def _counted(columns: Array, ends: Array, width: int) -> Any:
-    from scipy.sparse import csr_matrix
-
-    matrix = csr_matrix((np.ones(len(columns), np.float32), columns, ends), (len(ends) - 1, width))
-    matrix.sum_duplicates()
-    return matrix
-
-
-def joined(first: Counts, rest: Callable[[], Counts]) -> Counts:
-    """The texts of both, under one numbering. scikit-learn is loaded before the rest is waited for."""
-    from scipy.sparse import csr_matrix, vstack
-
-    for module in ("feature_extraction.text", "svm", "naive_bayes", "model_selection"):
-        importlib.import_module(f"sklearn.{module}")
-    second = rest()
-    names = {name: i for i, name in enumerate(dict.fromkeys([*first.names, *second.names]))}
-    keys = np.sort(np.concatenate([first.trigrams, second.trigrams]), kind="stable")  # quick, since both are in order
-    keys = keys[np.diff(keys, prepend=trigrams.NONE) > 0]
-
-    def renumbered(part: Counts) -> Any:
-        numbers = np.concatenate([[names[name] for name in part.names], len(names) + np.searchsorted(keys, part.trigrams)]).astype(np.intc)
-        m = part.matrix
-        return csr_matrix((m.data, numbers[m.indices], m.indptr), (m.shape[0], len(names) + len(keys)))
-
-    return Counts(list(names), keys, vstack([renumbered(first), renumbered(second)], format="csr"))
 
 
 def train(counts: Counts, labels: Sequence[str], facts: Sequence[Mapping[str, str]], writers: Sequence[str], key: str) -> Model:
@@ -155,7 +92,7 @@ def fit_alarm(sentences: Sequence[tuple[str, bool]], stories: Iterable[str]) -> 
     owner, found = trigrams.runs([*(sentence for sentence, _ in sentences), *ordinary])
     keys, columns = np.unique(found, return_inverse=True)
     order = np.argsort(owner, kind="stable")
-    matrix = _counted(columns[order], np.searchsorted(owner[order], np.arange(len(said) + 1)), len(keys))
+    matrix = counted(columns[order], np.searchsorted(owner[order], np.arange(len(said) + 1)), len(keys))
     found_in = np.bincount(matrix.indices, minlength=len(keys))
     kept = np.flatnonzero(found_in >= SETTINGS.alarm_min_df)
     scale = SETTINGS.alarm_scale * (np.log((1 + len(said)) / (1 + found_in[kept])) + 1)

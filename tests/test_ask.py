@@ -221,12 +221,12 @@ def test_the_model_applied_here_equals_scikit_learn(expert: Expert) -> None:
     import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    from expert import training
+    from expert import counting, training
 
     texts = [e.text for e in corpus.load(corpus.training_files(), expert.knowledge.scenarios, expert.knowledge.facts)][::48]
     found = [expert.features(t) for t in texts]
     labels = [f"s{i % 5}" for i in range(len(texts))]
-    counts = training.joined(training.count(expert._countable(texts[:99])), lambda: training.count(expert._countable(texts[99:])))
+    counts = counting.joined(counting.count(expert._countable(texts[:99])), lambda: counting.count(expert._countable(texts[99:])))
     model = training.train(counts, labels, [{} for _ in texts], [], "key")
     vectorizer = TfidfVectorizer(analyzer=lambda f: f, sublinear_tf=True, min_df=training.SETTINGS.min_df)
     matrix = vectorizer.fit_transform(found)
@@ -367,28 +367,28 @@ def test_work_beside_is_done_here_where_it_fails_there(capfd: pytest.CaptureFixt
 
 
 def test_a_scenario_of_one_writer_can_be_learnt() -> None:
-    from expert import training
+    from expert import counting, training
 
     rows = [(f"w{w}", f"s{s}", [f"word{s}", f"word{w}", f"x{n}"]) for w in range(6) for s in range(3) for n in range(6)]
     rows += [("alone", "new", ["新しい", f"x{n}"]) for n in range(60)]
-    model = training.train(training.count((f, "") for *_, f in rows), [s for _, s, _ in rows], [{} for _ in rows], [w for w, *_ in rows], "key")
+    model = training.train(counting.count((f, "") for *_, f in rows), [s for _, s, _ in rows], [{} for _ in rows], [w for w, *_ in rows], "key")
     assert model.score([["新しい"]])[0][0].scenario == "new"
 
 
 @pytest.mark.parametrize("sizes", [(61, 60, 60, 2), (61, 1, 60, 60), (60, 60, 60, 1), (300, 301, 300, 2, 2)])
 def test_a_scenario_just_begun_does_not_stop_training(sizes: tuple[int, ...]) -> None:
-    from expert import training
+    from expert import counting, training
 
     rows = [(f"s{s}", [f"word{s}", f"x{n % 7}"]) for s, size in enumerate(sizes) for n in range(size)]
-    model = training.train(training.count((f, "") for _, f in rows), [s for s, _ in rows], [{} for _ in rows], ["one"] * len(rows), "key")
+    model = training.train(counting.count((f, "") for _, f in rows), [s for s, _ in rows], [{} for _ in rows], ["one"] * len(rows), "key")
     assert len(model.scenarios) == len(sizes)
 
 
 def test_too_few_scenarios_are_told() -> None:
-    from expert import training
+    from expert import counting, training
 
     with pytest.raises(EvaluationError, match="場面の違う例が3件以上"):
-        training.train(training.count([(["a"], ""), (["b"], "")]), ["s1", "s2"], [{}, {}], ["w", "w"], "key")
+        training.train(counting.count([(["a"], ""), (["b"], "")]), ["s1", "s2"], [{}, {}], ["w", "w"], "key")
 
 
 def test_without_examples_the_user_is_told(tmp_path: Path) -> None:

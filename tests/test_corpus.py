@@ -144,9 +144,22 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, fault: str) -> None:
 
 
 def test_sentences_of_danger_are_on_both_sides_and_none_stands_twice() -> None:
-    found = corpus.sentences(corpus.danger_file(corpus.training_files()))
+    found = corpus.sentences(corpus.danger_files(corpus.training_files()))
     assert len({sentence for sentence, _ in found}) == len(found)
     assert all(0.4 < sum(danger == side for _, danger in found) / len(found) < 0.6 for side in (True, False))
+
+
+def test_no_sentence_of_danger_stands_in_a_text_or_line_that_is_measured() -> None:
+    lines = [
+        line.split("\t")[-1] for file in sorted((ROOT / "tests" / "language").glob("*.tsv")) for line in file.read_text(encoding="utf-8").splitlines()
+    ]
+    sentences = [sentence for sentence, _ in corpus.sentences(corpus.danger_files(corpus.training_files()))]
+    found_in: dict[str, set[int]] = defaultdict(set)
+    for number, text in enumerate([*(e.text for e in (*TEST, *BORDERS)), *lines]):
+        for run in _runs(_bare(text)):
+            found_in[run].add(number)
+    shared = {s: Counter(number for run in _runs(_bare(s)) for number in found_in.get(run, ())) for s in sentences}
+    assert [s for s in sentences if max(shared[s].values(), default=0) >= 0.5 * len(_runs(_bare(s)))] == []
 
 
 @pytest.mark.parametrize("line", ["maybe\t屋根にいる\tw", "yes\t \tw", "屋根にいる"])

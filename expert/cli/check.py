@@ -12,7 +12,7 @@ def check() -> None:
 
     loaded = knowledge.load()
     corpus.load(corpus.training_files(), loaded.scenarios, loaded.facts)
-    corpus.sentences(corpus.danger_file(corpus.training_files()))
+    corpus.sentences(corpus.danger_files(corpus.training_files()))
     advice = checks.advise(loaded)
     for remark in advice:
         print(f"{remark.severity}: {remark.where}: {remark.text}")
