@@ -22,8 +22,8 @@ _BEFORE, _AFTER = 16, 10
 """Characters around a mention in which `not_with` words turn it off (never beyond the sentence)."""
 _MOST_NEXT = 100
 """Beginnings of endings with which a phrase is looked for (alone, 店 stands in every sixth text): more of them cost more than they save."""
-_MANY = 2
-"""Phrases from which compiling all of them once more, as one pattern, is worth its time."""
+_MANY, _OFTEN = 2, 200
+"""Phrases, and places of their beginning, from which compiling all of them once more, as one pattern, is worth its time."""
 
 _SENTENCE_END = re.compile(r"[。!?\n」』]")
 
@@ -98,10 +98,14 @@ class _Beginning:
         self.awaited_by = awaited_by
         self._key = key
         self._any: LazyPattern | None = None
+        self._seen = 0
 
     def likely(self, hits: Places, texts: list[str]) -> Places:
-        """Where one of the phrases stands: one pattern for all of them, so that they need not be tried one by one elsewhere."""
+        """Where one of the phrases may stand: often one pattern for all of them, so that they need not be tried one by one elsewhere."""
         if self._any is None:
+            self._seen += len(hits)
+            if len(self.phrases) < _MANY or self._seen < _OFTEN:
+                return hits
             self._any = LazyPattern("|".join([phrase.written(self._key) for phrase in self.phrases]))
         match: _Match = self._any.compiled.match
         return [hit for hit in hits if match(texts[hit >> TEXT], hit & WITHIN)]
@@ -138,7 +142,7 @@ class PhraseFinder:
                 spoken[concept].update([hit >> TEXT for hit in hits])
             if beginning.waiting:
                 later.append((beginning, hits))
-            likely = hits if len(beginning.phrases) < _MANY else beginning.likely(hits, texts)
+            likely = beginning.likely(hits, texts)
             for phrase in beginning.phrases if likely else ():
                 _try(phrase, likely, texts, found)
         for beginning, hits in later:

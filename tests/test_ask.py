@@ -273,7 +273,7 @@ def test_the_model_applied_here_equals_scikit_learn(expert: Expert) -> None:
             "中1の娘がクラスでいじめられ、掲示板にも悪口を書かれています。先生には相談しました。ご飯を食べません",
             {"watch_over_them", "go_beyond_school"},
         ),
-        ("荷物を運ぶバイトを断ったら、免許証があるから実家に行くぞと脅されています", {"leave_crime_job", "call_110"}),
+        ("荷物を運ぶバイトを断ったら、免許証があるから実家に行くぞと脅されています", {"leave_crime_job", "call_110_if_near"}),
         ("解約したいのに、ソフト会社の問い合わせ先が英語だけです。警告に勧められてカードで買いました", {"consult_ccj"}),
         ("銀行のSMSのページでカードの番号を打ちかけて、送信せずに閉じました。止めるべきですか", {"ask_card_half_typed", "card_company"}),
         ("応募で免許証の写真を送りました。今日、申し込んだ覚えのない消費者金融からカードが届き、20万円が借りられていました", {"tell_lender_not_me"}),
