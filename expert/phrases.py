@@ -22,7 +22,7 @@ _BEFORE, _AFTER = 16, 10
 """Characters around a mention in which `not_with` words turn it off (never beyond the sentence)."""
 _MOST_NEXT = 100
 """Beginnings of endings with which a phrase is looked for (alone, 店 stands in every sixth text): more of them cost more than they save."""
-_MANY, _OFTEN = 2, 200
+_MANY, _OFTEN = 2, 50
 """Phrases, and places of their beginning, from which compiling all of them once more, as one pattern, is worth its time."""
 
 _SENTENCE_END = re.compile(r"[。!?\n」』]")
