@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from eval.baselines import Guess, Guesses, Method, Texts, methods, part, read, say, train_on, with_rules
+from eval.baselines import Guess, Guesses, Method, Texts, methods, own, part, project, read, say, train_on
 from expert import corpus, evaluation, metrics
 from expert.corpus import Example
 from expert.evaluation import Evaluation, Outcome
@@ -23,7 +23,7 @@ from expert.pipeline import Expert
 
 README = Path(__file__).parent / "README.md"
 OPENING, CLOSING = "<!-- figures -->", "<!-- /figures -->"
-HELD_OUT = {"test split": "test", "borders": "borders"}
+HELD_OUT = {"test split": "test", "borders": "borders", "alarms": "alarms"}
 """Directories of the corpus that are never trained on."""
 SHARES = (1 / 8, 1 / 4, 1 / 2)
 
@@ -37,9 +37,9 @@ def curve(expert: Expert, train: Texts, splits: Sequence[Texts]) -> list[list[st
     for share in SHARES:
         some = part(train, share)
         say(f"学習曲線: {len(some.examples)}件")
-        guess = with_rules(expert, train_on(some, lambda texts: texts.features), lambda texts: texts.features)
+        guess = project(expert, train_on(some, own))
         rows.append([str(len(some.examples)), *(_hits_at_1(split, guess) for split in splits)])
-    whole = with_rules(expert, expert.model, lambda texts: texts.features)
+    whole = project(expert, expert.model)
     return [*rows, [str(len(train.examples)), *(_hits_at_1(split, whole) for split in splits)]]
 
 

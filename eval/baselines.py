@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from expert import counting, training, trigrams
+from expert import classifier, counting, ranking, training, trigrams
 from expert.classifier import Features, Model
 from expert.corpus import Example
+from expert.hints import CONCEPT, Hints, found_in
 from expert.pipeline import Expert, Understanding
 
 CHARACTERS = (2, 3, 4)
@@ -34,6 +35,8 @@ class Texts:
     examples: list[Example]
     understood: list[Understanding]
     features: list[Features]
+    hints: list[list[str]]
+    """What the rules find in each text: concepts and facts (`expert.hints`)."""
 
     @property
     def labels(self) -> list[str]:
@@ -62,7 +65,14 @@ def say(text: str) -> None:
 def read(expert: Expert, name: str, examples: list[Example]) -> Texts:
     """What the project understands of the examples of a split."""
     say(f"{name}: {len(examples)}件を読んでいます")
-    return Texts(name, examples, [expert.understand(e.text) for e in examples], [expert.features(e.text) for e in examples])
+    rows = [expert._read([e.text])[0] for e in examples]
+    return Texts(
+        name=name,
+        examples=examples,
+        understood=[expert.understand(e.text) for e in examples],
+        features=[classifier.features(tokens) for tokens, _, _ in rows],
+        hints=[found_in(mentions, facts) for _, mentions, facts in rows],
+    )
 
 
 def methods(expert: Expert, train: Texts, ginza_python: str) -> list[Method]:
@@ -73,10 +83,10 @@ def methods(expert: Expert, train: Texts, ginza_python: str) -> list[Method]:
         linear(train, "character 2–4-grams, linear SVM", characters),
         linear(train, "TF-IDF of words, linear SVM, no facts", words),
         Method("GiNZA vectors, logistic regression", ginza_vectors(train, ginza_python)),
-        Method("**kakekomi**", with_rules(expert, expert.model, lambda texts: texts.features)),
-        Method("… no rules (no revision of the scenario)", by_model(expert.model, lambda texts: texts.features)),
-        without(expert, train, "facts and concepts", ("fact:", "concept:")),
-        without(expert, train, "character trigrams", (trigrams.PREFIX,)),
+        Method("**kakekomi**", project(expert, expert.model)),
+        Method("… no rules (no revision of the scenario)", project(expert, expert.model, rules=False)),
+        Method("… no facts and concepts beside the model", project(expert, expert.model, hints=False)),
+        without_trigrams(expert, train),
     ]
 
 
@@ -89,7 +99,7 @@ def majority(train: Texts) -> Guesses:
 def lexicon(train: Texts) -> Guesses:
     """Each concept or sign votes for the scenario with which it is most frequent in training; without votes, the most frequent ones."""
     seen: dict[str, Counter[str]] = defaultdict(Counter)
-    for found, label in zip(train.features, train.labels, strict=True):
+    for found, label in zip(train.hints, train.labels, strict=True):
         for concept in concepts(found):
             seen[concept][label] += 1
     votes_for = {concept: counts.most_common(1)[0][0] for concept, counts in seen.items()}
@@ -100,12 +110,12 @@ def lexicon(train: Texts) -> Guesses:
         first, second = list(dict.fromkeys([*(label for label, _ in votes.most_common()), *usual]))[:2]
         return first, second, None
 
-    return lambda texts: [guess(found) for found in texts.features]
+    return lambda texts: [guess(found) for found in texts.hints]
 
 
-def concepts(found: Features) -> list[str]:
+def concepts(found: list[str]) -> list[str]:
     """Each once, in the order of the text, so that ties fall the same way in every run."""
-    return list(dict.fromkeys(f for f in found if f.startswith("concept:")))
+    return [name for name in found if name.startswith(CONCEPT)]
 
 
 def characters(texts: Texts) -> list[Features]:
@@ -140,24 +150,33 @@ def by_model(model: Model, view: View) -> Guesses:
     return lambda texts: [guess(found) for found in view(texts)]
 
 
-def with_rules(expert: Expert, model: Model, view: View) -> Guesses:
-    """The model's scores, then the rules that may revise the scenario."""
+def own(texts: Texts) -> list[Features]:
+    """The features of the project's own classifier."""
+    return texts.features
 
-    def guess(understood: Understanding, found: Features) -> Guess:
-        answer = expert.answer(understood._replace(scores=model.score([found])[0]), questions=False)
+
+def project(expert: Expert, model: Model, view: View = own, *, hints: bool = True, rules: bool = True) -> Guesses:
+    """The model's scores, with what concepts and facts add to them, then the rules that may revise the scenario."""
+    weighing = Hints(model.scenarios, ())
+
+    def guess(understood: Understanding, features: Features, found: list[str]) -> Guess:
+        scores = ranking.chosen(model.score([features], weighing.weigh([found])[0] if hints else 0.0)[0])
+        if not rules:
+            return scores[0].scenario, scores[1].scenario, scores[0].value
+        answer = expert.answer(understood._replace(scores=scores), questions=False)
         return answer.scenario, answer.candidates[1].scenario, answer.confidence
 
-    return lambda texts: [guess(u, found) for u, found in zip(texts.understood, view(texts), strict=True)]
+    return lambda texts: [guess(*text) for text in zip(texts.understood, view(texts), texts.hints, strict=True)]
 
 
-def without(expert: Expert, train: Texts, name: str, prefixes: tuple[str, ...]) -> Method:
-    """The project without the features that begin so (the rules still see the facts)."""
-    say(f"学習: {name} なし")
+def without_trigrams(expert: Expert, train: Texts) -> Method:
+    """The project with a classifier that sees words alone."""
+    say("学習: 三文字なし")
 
     def view(texts: Texts) -> list[Features]:
-        return [[f for f in found if not f.startswith(prefixes)] for found in texts.features]
+        return [[f for f in found if not f.startswith(trigrams.PREFIX)] for found in texts.features]
 
-    return Method(f"… no {name} in the classifier", with_rules(expert, train_on(train, view), view))
+    return Method("… no character trigrams in the classifier", project(expert, train_on(train, view), view))
 
 
 _GINZA = """
@@ -214,4 +233,5 @@ def part(train: Texts, share: float) -> Texts:
         examples=[train.examples[i] for i in chosen],
         understood=[train.understood[i] for i in chosen],
         features=[train.features[i] for i in chosen],
+        hints=[train.hints[i] for i in chosen],
     )

@@ -1,31 +1,40 @@
-"""Fit the weights of expert/recognition.py, and show what its thresholds are worth: `python eval/recognition.py`.
+"""Fit the weights of expert/hints.py and expert/recognition.py, and show what thresholds are worth: `python eval/recognition.py`.
 
-Logistic regression over all facts at once, on the training corpus: what the model says of an example comes from models that have read
-no example of its writer. The share of a fact in a scenario is taken from the whole corpus. Facts on which two readers differed are left out.
+Logistic regression for each fact and over all scenarios, on the training corpus: what the model says of an example comes from models that have
+read no example of its writer. The share of a fact in a scenario is taken from the whole corpus. Facts on which two readers differed are left out.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
+from scipy.optimize import minimize
+from scipy.sparse import csr_matrix, hstack
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
 from eval.baselines import say
-from expert import classifier, corpus, counting, recognition, training
-from expert.classifier import Array
-from expert.domain import Statement
+from expert import classifier, corpus, counting, hints, recognition, training
+from expert.classifier import Array, softmax
+from expert.domain import Fact, Mention, Statement, TokenizedText
 from expert.pipeline import Expert
-from expert.scoring import Row
+
+Row = tuple[TokenizedText, Sequence[Mention], Sequence[Fact]]
 
 PARTS = 5
 C = 0.1
 """A little of it, so that a fact leans on others only where many examples say so: more of it hardly gains, much less of it loses."""
+FEWEST = 20
+"""Texts in which a hint is found: of fewer it gets no weight."""
+SMALL = 10.0
+"""How much large weights of hints for scenarios cost: between 3 and 300 the likelihood of the texts of other writers hardly changes."""
 
 
 def held_out(expert: Expert, rows: Sequence[Row], examples: Sequence[corpus.Example]) -> tuple[Array, Array]:
-    """The model's values [examples, statements] and probabilities [examples, scenarios], each writer held out in turn."""
+    """The model's values [examples, statements] and decisions [examples, scenarios], each writer held out in turn."""
     statements = expert.model.statements
-    _, matrix, _ = training._weighted(counting.count((classifier.words_and_marks(*row), row[0].normal) for row in rows))
+    _, matrix, _ = training._weighted(counting.count((classifier.words(text), text.normal) for text, _, _ in rows))
     labels = np.unique([e.scenario for e in examples], return_inverse=True)[1]
     stated = [{**e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
     values, decisions = np.zeros((len(examples), len(statements))), np.zeros((len(examples), len(expert.model.scenarios)))
@@ -35,7 +44,7 @@ def held_out(expert: Expert, rows: Sequence[Row], examples: Sequence[corpus.Exam
         values[hold] = matrix[hold] @ weights + bias
         weights, bias = training._fit(matrix[fit], labels[fit])
         decisions[hold] = matrix[hold] @ weights + bias
-    return values, expert.model.probabilities(decisions)
+    return values, decisions
 
 
 def table(rows: Iterable[Mapping[str, str]], statements: Sequence[Statement], value: str, wanted: str) -> Array:
@@ -64,25 +73,73 @@ def sweep(title: str, thresholds: Sequence[float], said: Callable[[float], Array
     print(f"{title}:", " ".join(f"{t:+.1f} {score:.3f}" for t, score in zip(thresholds, scores, strict=True)))
 
 
-def fitted(found: Array, said: Array, sure: Array, writers: Sequence[str]) -> tuple[Array, Array]:
-    """For each fact the weights of `found` [examples, facts, what is weighed] and a bias, and the log odds that weights from other writers give."""
+def found(expert: Expert, rows: Sequence[Row]) -> tuple[list[str], csr_matrix]:
+    """The hints in enough texts (concepts of facts, signs, ways of payment and devices, facts), and in which each is [rows, hints]."""
+    kb = expert.knowledge
+    weighed = {*(hints.CONCEPT + id for id in (*expert.assertion.fact_of, *kb.signs, *kb.methods, *kb.devices))}
+    of_text = [[name for name in hints.found_in(mentions, facts) if name in weighed or "=" in name] for _, mentions, facts in rows]
+    texts = Counter(chain.from_iterable(of_text))
+    names = sorted(name for name, count in texts.items() if count >= FEWEST)
+    number = {name: i for i, name in enumerate(names)}
+    places = [(i, number[name]) for i, found in enumerate(of_text) for name in found if name in number]
+    return names, csr_matrix((np.ones(len(places)), tuple(zip(*places, strict=True))), (len(rows), len(names)))
+
+
+def of_scenarios(there: csr_matrix, log_odds: Array, y: Array) -> Array:
+    """What hints [examples, hints] add to the model's log odds of the scenarios [examples, scenarios]: weights [hints, scenarios].
+
+    The most likely ones, all scenarios alike however many examples they have, with a cost on large ones.
+    """
+    size, truth = (there.shape[1], log_odds.shape[1]), np.eye(log_odds.shape[1])[y]
+    counted = (len(y) / (size[1] * np.bincount(y)))[y]
+
+    def loss(flat: Array) -> tuple[float, Array]:
+        weights = flat.reshape(size)
+        p = softmax(log_odds + there @ weights)
+        likelihood = counted @ np.log(np.maximum(p[np.arange(len(y)), y], 1e-300))
+        slope = there.T @ ((p - truth) * counted[:, None]) + SMALL * weights
+        return SMALL / 2 * float(np.sum(weights**2)) - float(likelihood), slope.ravel()
+
+    return np.asarray(minimize(loss, np.zeros(size).ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 100}).x.reshape(size))
+
+
+def fitted(weighed: Array, concepts: csr_matrix, said: Array, sure: Array, writers: Sequence[str]) -> tuple[Array, Array]:
+    """For each fact the weights of `weighed` [examples, facts, what is weighed], of the concepts [examples, concepts] and a bias, and the log odds
+    that weights from other writers give.
+    """
     weights, odds = [], np.zeros(said.shape)
     for fact in range(said.shape[1]):
-        model = LogisticRegression(C=C, max_iter=1000)
-        x, y, known = found[:, fact], said[:, fact], sure[:, fact]
+        model = LogisticRegression(C=C, max_iter=3000)
+        x, y, known = hstack([csr_matrix(weighed[:, fact]), concepts]).tocsr(), said[:, fact], sure[:, fact]
         whole = model.fit(x[known], y[known])
         weights.append([*whole.coef_[0], *whole.intercept_])
-        for others, hold in GroupKFold(PARTS).split(x, y, writers):
+        for others, hold in GroupKFold(PARTS).split(y, y, writers):
             fit = others[known[others]]
             odds[hold, fact] = model.fit(x[fit], y[fit]).decision_function(x[hold])
     return np.array(weights), odds
 
 
-def write(statements: Sequence[Statement], weights: Array) -> None:
-    """The weights [facts, scenario, yes and no of the rules, statements, bias] as a table."""
+def write(statements: Sequence[Statement], scenarios: Sequence[str], weights: Array, names: Sequence[str], added: Array) -> None:
+    """Two tables: the weights [facts, scenario, yes and no of the rules, statements, concepts, bias] with a row a fact, those of concepts apart,
+    where those of all hints for scenarios stand too: `added` [hints, scenarios].
+    """
+    facts = [fact for fact, value in statements if value == "yes"]
+    first = 3 + len(statements)
     head = ["fact", "scenario", "read_yes", "read_no", *map("=".join, statements), "bias"]
-    rows = [[fact, *(f"{weight:.2f}" for weight in row)] for (fact, _), row in zip(statements, weights, strict=False)]
+    rows = [[fact, *shown([*row[:first], row[-1]])] for fact, row in zip(facts, weights, strict=True)]
     recognition.WEIGHTS.write_text("".join("\t".join(row) + "\n" for row in [head, *rows]), encoding="utf-8")
+    concepts = [name for name in names if name.startswith(hints.CONCEPT)]
+    of_concept = dict(zip(concepts, weights[:, first:-1].T, strict=True))
+    head = ["hint", *facts, *scenarios]
+    rows = [
+        [name, *(shown(of_concept[name]) if name in of_concept else [""] * len(facts)), *shown(row)] for name, row in zip(names, added, strict=True)
+    ]
+    hints.WEIGHTS.write_text("".join("\t".join(row) + "\n" for row in [head, *rows]), encoding="utf-8")
+
+
+def shown(weights: Iterable[float]) -> list[str]:
+    """To a hundredth."""
+    return [f"{weight:.2f}" for weight in weights]
 
 
 def main() -> None:
@@ -91,7 +148,11 @@ def main() -> None:
     kb, statements = expert.knowledge, expert.model.statements
     examples = corpus.load(corpus.training_files(), kb.scenarios, kb.facts)
     read = expert._read([e.text for e in examples])
-    values, probabilities = held_out(expert, read, examples)
+    values, decisions = held_out(expert, read, examples)
+    names, there = found(expert, read)
+    log_odds = decisions / expert.model.temperature
+    added = of_scenarios(there, log_odds, np.unique([e.scenario for e in examples], return_inverse=True)[1])
+    probabilities = softmax(log_odds + there @ added)
     stated = [{**e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
     rules = [{f.id: f.value for f in facts} for _, _, facts in read]
     spoken = [{expert.assertion.fact_of[m.concept]: "yes" for m in mentions if m.concept in expert.assertion.fact_of} for _, mentions, _ in read]
@@ -101,9 +162,10 @@ def main() -> None:
     short = np.array([len(text.normal) <= recognition.SHORT_TEXT for text, _, _ in read])[:, None]
     share = probabilities @ expert.model.shares()
     of_all = np.broadcast_to(values[:, None], (*yes.shape, values.shape[1]))
-    found = np.concatenate([np.stack([np.log(share / (1 - share)), read_yes, read_no], axis=-1), of_all], axis=-1)
-    weights, heard = fitted(found, yes, sure & ~short, [e.writer for e in examples])
-    write(statements, weights)
+    weighed = np.concatenate([np.stack([np.log(share / (1 - share)), read_yes, read_no], axis=-1), of_all], axis=-1)
+    concepts = there[:, [i for i, name in enumerate(names) if name.startswith(hints.CONCEPT)]]
+    weights, heard = fitted(weighed, concepts, yes, sure & ~short, [e.writer for e in examples])
+    write(statements, expert.model.scenarios, weights, names, added)
     odds = heard - read_yes * weights[:, 1] - read_no * weights[:, 2]
 
     alone = ~table(spoken, statements, "yes", "yes")

@@ -191,7 +191,7 @@ def profile(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
     facts = step("assertion", lambda: [e.assertion.determine(m, t) for m, t in pairs])
     rows = list(zip(tokens, mentions, facts, strict=True))
     step("attributes", lambda: [e.attributes.read(*row) for row in rows])
-    step("classifier (features and scores)", lambda: [e.scorer.read(rows[i : i + 1000]) for i in range(0, len(rows), 1000)])
+    step("classifier (features and scores)", lambda: [e.scorer.read(tokens[i : i + 1000]) for i in range(0, len(tokens), 1000)])
     understood = e.understand_all(some)
     answers = step("rules (remembered) and answer", lambda: [e.answer(u, questions=False) for u in understood])
     encoder = explanation.Encoder()

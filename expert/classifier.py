@@ -1,7 +1,7 @@
 """Which scenario, and which facts do such words come with? A linear model over TF-IDF, applied with numpy.
 
-Features: Sudachi normalized forms, three characters in a row, the concepts found, and the facts with their value (so that `paid=no` is not
-`paid=yes`). `expert.training` makes the model, `expert.model_cache` keeps it.
+Features: Sudachi normalized forms, numerals, and three characters in a row: the text alone, so that an edit of the rules needs no training. What the
+rules read of it is weighed beside the model (`expert.hints`). `expert.training` makes the model, `expert.model_cache` keeps it.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from expert.alarm import Alarm
-from expert.domain import Fact, Mention, Score, Statement, TokenizedText
+from expert.domain import Score, Statement, TokenizedText
 from expert.numerals import NUMERAL
 from expert.trigrams import trigrams
 
@@ -25,17 +25,15 @@ Features = list[str]
 Array = np.ndarray[Any, Any]
 
 
-def features(text: TokenizedText, mentions: Sequence[Mention], facts: Sequence[Fact]) -> Features:
+def features(text: TokenizedText) -> Features:
     """All features of a text, repeated as often as they occur."""
-    return words_and_marks(text, mentions, facts) + trigrams(text.normal)
+    return words(text) + trigrams(text.normal)
 
 
-def words_and_marks(text: TokenizedText, mentions: Sequence[Mention], facts: Sequence[Fact]) -> Features:
+def words(text: TokenizedText) -> Features:
     """All features but the three characters in a row, which show endings, compounds and misspellings."""
     out = [lemma for lemma in text.lemmas if lemma not in SKIPPED]
     out += ["number:" + numeral for numeral in NUMERAL.findall(text.normal)]  # 980 is a first parcel, 99,800 an adult bill
-    out += ["concept:" + m.concept for m in mentions]
-    out += [f"fact:{f.id}={f.value}" for f in facts]
     return out
 
 
@@ -94,13 +92,13 @@ class Model:
         rows = self.weights.take(index, 0, out=room[: len(index)], mode="clip")  # numpy would copy `room` with another mode
         return np.asarray((values @ rows) / math.sqrt(max(float(values @ values), _TINY)))
 
-    def score(self, found: Sequence[Features]) -> list[tuple[Score, ...]]:
+    def score(self, found: Sequence[Features], hints: Array | float = 0.0) -> list[tuple[Score, ...]]:
         """Calibrated scores of the first six scenarios of each text, best first; over all scenarios they would add up to 1."""
-        return self.ranked(self.probabilities(self.decisions(found)))
+        return self.ranked(self.probabilities(self.decisions(found), hints))
 
-    def probabilities(self, decisions: Array) -> Array:
-        """Calibrated probabilities [texts, scenarios] of decision values."""
-        return softmax(decisions / self.temperature)
+    def probabilities(self, decisions: Array, hints: Array | float = 0.0) -> Array:
+        """Calibrated probabilities [texts, scenarios] of decision values, with what `hints` add to their log odds [texts, scenarios]."""
+        return softmax(decisions / self.temperature + hints)
 
     def ranked(self, p: Array) -> list[tuple[Score, ...]]:
         """The best scenarios of each text from probabilities [texts, scenarios]."""

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from expert import metrics, policy
-from expert.classifier import Features, Model
 from expert.corpus import Example
 from expert.domain import Answer
 from expert.errors import EvaluationError, InputError
@@ -248,16 +247,20 @@ def _miss(expert: Expert, outcome: Outcome, text: str, words: int) -> Miss:
         return Miss(outcome, excerpt, (), None)
     firings = expert.ask(text, questions=False).decision.trace
     revised = next((f.rule for f in firings if f"scenario:{outcome.predicted}" in f.adds), None)
-    return Miss(outcome, excerpt, deciding(expert.model, expert.features(text), outcome.predicted, outcome.gold)[:words], revised)
+    return Miss(outcome, excerpt, deciding(expert, text, outcome.predicted, outcome.gold)[:words], revised)
 
 
-def deciding(model: Model, found: Features, answer: str, gold: str) -> tuple[tuple[str, float], ...]:
-    """Features by how much they moved the decision value of `answer` above that of `gold` (weight difference x tf-idf), most first."""
+def deciding(expert: Expert, text: str, answer: str, gold: str) -> tuple[tuple[str, float], ...]:
+    """Features and hints by how much they moved the log odds of `answer` above those of `gold`, most first."""
+    model = expert.model
     if not {answer, gold} <= set(model.scenarios):
         return ()
+    found, hints = expert.features(text), expert.hints_in(text)
     a, g = model.scenarios.index(answer), model.scenarios.index(gold)
     counts = Counter(f for f in found if f in model.vocabulary)
     values = {f: (1 + math.log(n)) * model.idf[model.vocabulary[f]] for f, n in counts.items()}
     length = sum(v * v for v in values.values()) ** 0.5
-    moved = {f: float(v / length * (model.weights[i := model.vocabulary[f], a] - model.weights[i, g])) for f, v in values.items()}
+    scale = length * model.temperature
+    moved = {f: float(v / scale * (model.weights[i := model.vocabulary[f], a] - model.weights[i, g])) for f, v in values.items()}
+    moved |= {name: float(weights[a] - weights[g]) for name, weights in zip(hints, expert.hints.weigh([[hint] for hint in hints])[0], strict=True)}
     return tuple(sorted(moved.items(), key=lambda item: -item[1]))

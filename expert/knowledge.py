@@ -38,7 +38,6 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "police_desks": PoliceDeskEntry,
     "rules": RuleEntry,
 }
-_LEXICON = frozenset(("facts", "signs", "methods", "devices", "elapsed", "prefectures", "cues"))
 _KANA = "kana.tsv"
 _PREFECTURES = {f"{n:02}" for n in range(1, 48)}
 
@@ -60,8 +59,8 @@ class KnowledgeBase:
     police_desks: Mapping[str, PoliceDeskEntry]
     rules: Mapping[str, RuleEntry]
     version: str
-    lexicon_version: str
-    """Version of what the classifier's features rest on: a new rule or desk does not call for training again."""
+    kana_version: str
+    """Version of what the classifier's features rest on beside the corpus: no other edit calls for training again."""
     where: Mapping[str, str]
     """`file:line` of each entry, by `section/id`."""
     kana: Path | None
@@ -118,9 +117,8 @@ def load(directory: Path | None = None) -> KnowledgeBase:
         reader.faults += _dangling(reader)
     if reader.faults:
         raise KnowledgeError(reader.faults)
-    lexicon = [file for file in files if not _LEXICON.isdisjoint(reader.sections[file])]
     kana = [file for file in (directory / _KANA,) if file.is_file()]
-    return _freeze(reader, (_version(directory, files + kana), _version(directory, lexicon + kana)), kana)
+    return _freeze(reader, (_version(directory, files + kana), _version(directory, kana)), kana)
 
 
 class _Reader:
@@ -129,7 +127,6 @@ class _Reader:
         self.entries: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
         self.where: dict[str, str] = {}
         self.faults: list[str] = []
-        self.sections: dict[Path, set[str]] = {}
         self.faulty: dict[str, set[str]] = {name: set() for name in _SECTIONS}
         """Ids of the entries that were refused: what refers to them is not at fault."""
         self.unread = False
@@ -143,7 +140,6 @@ class _Reader:
             if not faults:
                 self.faults.append(f"{name}:1: 「rules:」のような節の名前から始めてください")
             return
-        self.sections[file] = set(data)
         for section, items in data.items():
             self._section(name, lines, section, items)
 
@@ -247,7 +243,7 @@ def _version(directory: Path, files: Iterable[Path]) -> str:
 
 
 def _freeze(reader: _Reader, versions: tuple[str, str], kana: list[Path]) -> KnowledgeBase:
-    version, lexicon_version = versions
+    version, kana_version = versions
     sections = dict(reader.entries)
     cues = tuple(sections.pop("cues").values())
-    return KnowledgeBase(cues=cues, version=version, lexicon_version=lexicon_version, where=reader.where, kana=next(iter(kana), None), **sections)
+    return KnowledgeBase(cues=cues, version=version, kana_version=kana_version, where=reader.where, kana=next(iter(kana), None), **sections)

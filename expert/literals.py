@@ -43,9 +43,10 @@ class Literals:
     """`beginnings` and `within`, remembered: working them out takes most of the time in which a matcher is made."""
 
     def __init__(self, known: Mapping[str, list[str]] | None = None) -> None:
-        """`known`: `known` of another one, perhaps from a file."""
-        self.known = dict(known or {})
-        """By what was asked and the pattern."""
+        """`known`: `asked` of another one, perhaps from a file."""
+        self._known = known or {}
+        self.asked = dict[str, list[str]]()
+        """By what was asked and the pattern: all that was asked of this one."""
 
     def beginnings(self, pattern: str) -> set[str]:
         """See the function."""
@@ -56,9 +57,10 @@ class Literals:
         return self._of("*" + pattern, within)
 
     def _of(self, key: str, tell: Callable[[str], set[str]]) -> set[str]:
-        found = self.known.get(key)
+        found = self.asked.get(key)
         if found is None:
-            found = self.known[key] = sorted(tell(key[1:]))
+            known = self._known.get(key)
+            found = self.asked[key] = sorted(tell(key[1:])) if known is None else known
         return set(found)
 
 

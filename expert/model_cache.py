@@ -1,4 +1,4 @@
-"""What is slow to make, in the user's cache, under a key of everything that shapes it: the trained model, and the literals of the lexicon's patterns.
+"""What is slow to make, in the user's cache: the trained model, under a key of everything that shapes it, and the literals of the lexicon's patterns.
 
 The files are a plain .npz without pickled objects and JSON: they cannot execute code.
 """
@@ -21,21 +21,24 @@ from expert.alarm import Alarm
 from expert.classifier import Array, Model
 from expert.literals import Literals
 
-_FORMAT = "17"
+_FORMAT = "18"
 """Of the file; part of the key."""
-_SHAPING = ("alarm", "assertion", "classifier", "counting", "literals", "matcher", "numerals", "patterns", "tokenizer", "training", "trigrams")
+_SHAPING = ("alarm", "classifier", "counting", "kana_kanji", "numerals", "tokenizer", "training", "trigrams")
 """The modules that make features of texts and a model of features: their code is part of the key."""
 _KEPT = 4
-"""Files of a kind, those used last: each edit of the lexicon or the corpus makes a model of some 60 MB."""
+"""Files of a kind, those used last: each edit of the corpus makes a model of some 60 MB."""
 _LIBRARIES = ("scikit-learn", "sudachipy", "sudachidict-core", "numpy")
 _Made = TypeVar("_Made")
 
 
 def cache_key(*parts: str) -> str:
-    """Key of a model: corpus, knowledge, settings (`parts`), library versions, and the code that reads texts and trains."""
+    """Key of a model: corpus, units of kana, settings (`parts`), library versions, and the code that reads texts and trains."""
     libraries = [f"{name}={version(name)}" for name in _LIBRARIES]
-    code = hashlib.sha256(b"".join([(Path(__file__).parent / f"{module}.py").read_bytes() for module in _SHAPING])).hexdigest()
-    return hashlib.sha256("\n".join([_FORMAT, code, *parts, *libraries]).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join([_FORMAT, _code(*_SHAPING), *parts, *libraries]).encode()).hexdigest()[:16]
+
+
+def _code(*modules: str) -> str:
+    return hashlib.sha256(b"".join([(Path(__file__).parent / f"{module}.py").read_bytes() for module in modules])).hexdigest()
 
 
 def cache_directory() -> Path:
@@ -55,15 +58,15 @@ def cached(key: str, make: Callable[[], Model]) -> Model:
     return model
 
 
-def with_literals(key: str, make: Callable[[Literals], _Made]) -> _Made:
-    """What `make` makes of the literals of this key; what it adds to them is kept for the next time."""
-    file = cache_directory() / f"literals-{key}.json"
-    literals = Literals(_read_literals(file))
-    had = len(literals.known)
+def with_literals(make: Callable[[Literals], _Made]) -> _Made:
+    """What `make` makes of the literals of an earlier time; those that it asked for are kept for the next."""
+    file = cache_directory() / f"literals-{_code('literals')[:16]}.json"
+    known = _read_literals(file)
+    literals = Literals(known)
     made = make(literals)
-    if len(literals.known) > had:
+    if literals.asked != known:
         _keep(file, partial(_write_literals, literals))
-    elif had:
+    else:
         _use(file)
     return made
 
@@ -102,7 +105,7 @@ def _read_literals(file: Path) -> dict[str, list[str]]:
 
 
 def _write_literals(literals: Literals, stream: IO[bytes]) -> None:
-    written = json.dumps(literals.known, ensure_ascii=False).encode()
+    written = json.dumps(literals.asked, ensure_ascii=False).encode()
     stream.write(_digest(written) + b"\n" + written)
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import gc
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from expert.classifier import Model
 from expert.decision import Adviser, with_second, without_answers
 from expert.domain import OUT_OF_SCOPE, Answer, Attributes, Case, Decision, Evidence, Fact, Mention, Modality, Question, Score, TokenizedText, lead
 from expert.errors import InputError
+from expert.hints import Hints, found_in
 from expert.inference import Engine
 from expert.knowledge import KnowledgeBase
 from expert.limits import check_text, unreadable
@@ -33,7 +34,7 @@ SURE = 0.7
 """Score from which no rule revises the scenario: the classifier has seen the same facts, and is right more often (eval/README.md)."""
 _NEARLY = frozenset(("nearly", "nearly_before"))
 """Cues of what was about to happen: an intention for the rules, and nothing that the model may take for done."""
-_REMEMBERED, _AT_ONCE = 5_000, 1_000
+_REMEMBERED = 5_000
 
 
 class Understanding(NamedTuple):
@@ -79,12 +80,14 @@ class Expert:
     def load(cls, rules: Path | None = None, corpus_directory: Path | None = None, *, on_training: Callable[[], None] | None = None) -> "Expert":
         """Load knowledge and model; the model is trained from the corpus the first time (seconds) and then kept in the user's cache.
 
+        It is trained on texts alone: after an edit of the rules it is still the same.
+
         `on_training` is called before training starts. Raises KnowledgeError, EvaluationError or EngineError.
         """
         with collection_paused():
             kb, files = knowledge.load(rules), corpus.training_files(corpus_directory)
-            key = model_cache.cache_key(corpus.fingerprint(files + corpus.danger_files(files)), kb.lexicon_version, repr(training.SETTINGS))
-            expert = model_cache.with_literals(key, lambda literals: cls(kb, literals=literals))
+            key = model_cache.cache_key(corpus.fingerprint(files + corpus.danger_files(files)), kb.kana_version, *kb.facts, repr(training.SETTINGS))
+            expert = model_cache.with_literals(lambda literals: cls(kb, literals=literals))
             expert._model = model_cache.cached(key, lambda: expert.train(files, key, on_training))
         return expert
 
@@ -99,6 +102,11 @@ class Expert:
     def scorer(self) -> Scorer:
         """Scores many texts at once."""
         return Scorer(self.model)
+
+    @cached_property
+    def hints(self) -> Hints:
+        """Weighs what the rules found in many texts beside what the model says of them."""
+        return Hints(self.model.scenarios, [fact for fact, value in self.model.statements if value == "yes"])
 
     @cached_property
     def recognizer(self) -> Recognizer:
@@ -138,15 +146,18 @@ class Expert:
         said = [(normal(sentence), danger) for sentence, danger in sentences] + [(cry, True) for cry in cries if len(alarm.sentences(cry)) == 1]
         return training.fit_alarm(said if sentences else [], [normal(e.text) for e in safe])
 
-    def _countable(self, texts: Sequence[str]) -> Iterator[tuple[classifier.Features, str]]:
+    def _countable(self, texts: Iterable[str]) -> Iterator[tuple[classifier.Features, str]]:
         """Of each text the features that `counting.count` does not take from its characters, and these."""
-        for start in range(0, len(texts), _AT_ONCE):
-            rows = self._read(texts[start : start + _AT_ONCE])
-            yield from ((classifier.words_and_marks(*row), row[0].normal) for row in rows)
+        return ((classifier.words(tokens), tokens.normal) for tokens in map(self.tokenizer.tokenize, texts))
 
     def features(self, text: str) -> classifier.Features:
         """What the classifier sees of a text."""
-        return classifier.features(*self._read([text])[0])
+        return classifier.features(self.tokenizer.tokenize(text))
+
+    def hints_in(self, text: str) -> list[str]:
+        """What is weighed beside the classifier: concepts and facts as the rules find them."""
+        ((_, mentions, facts),) = self._read([text])
+        return found_in(mentions, facts)
 
     def ask(self, text: str, *, id: str | int = "case-1", assume: Mapping[str, str] | None = None, questions: bool = True) -> Answer:
         """Answer one complaint.
@@ -167,14 +178,16 @@ class Expert:
         if not texts:
             return []
         rows = self._read(texts)
-        reading = self.scorer.read(rows)
-        probabilities = self.model.probabilities(reading.values[:, : len(self.model.scenarios)])
-        scores = self.model.ranked(probabilities)
+        reading = self.scorer.read([tokens for tokens, _, _ in rows])
+        of_scenarios, of_facts = self.hints.weigh([found_in(mentions, read) for _, mentions, read in rows])
+        probabilities = self.model.probabilities(reading.values[:, : len(self.model.scenarios)], of_scenarios)
+        scores = list(map(ranking.chosen, self.model.ranked(probabilities)))
         values = reading.values[:, len(self.model.scenarios) :]
-        heard = self.recognizer.heard(self.recognizer.log_odds(values, probabilities), values)
+        heard = self.recognizer.heard(self.recognizer.log_odds(values, probabilities, of_facts), values)
         facts = [self.recognizer.settle(*row, heard[i], partial(reading.clauses, i) if evidence else None) for i, row in enumerate(rows)]
         alarming = self.model.alarm.hear([tokens.normal for tokens, _, _ in rows]) if self.model.alarm else [None] * len(rows)
-        facts = [self.recognizer.alarmed(rows[i][0], known, alarming[i], heard[i]) for i, known in enumerate(facts)]
+        ours = [score[0].scenario != OUT_OF_SCOPE for score in scores]
+        facts = [self.recognizer.alarmed(rows[i][0], known, alarming[i], heard[i], ours=ours[i]) for i, known in enumerate(facts)]
         read = [self.attributes.read(tokens, mentions, known) for (tokens, mentions, _), known in zip(rows, facts, strict=True)]
         uneasy = [self.recognizer.suspicion(sentence, heard[i]) > UNEASY for i, sentence in enumerate(alarming)]
         return [_understanding(tokens, *rest) for (tokens, _, _), rest in zip(rows, zip(facts, read, scores, uneasy, strict=True), strict=True)]

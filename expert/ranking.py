@@ -7,6 +7,15 @@ CLOSE = 0.1
 IN_DOUBT = 0.2
 """The same where the first is that nothing here is ours: then the case is for review, too."""
 _SURELY_NOT_OURS = 0.9
+ALIKE = 0.05
+"""How far "nothing here is ours" must be ahead of another scenario to be first."""
+
+
+def chosen(scores: tuple[Score, ...]) -> tuple[Score, ...]:
+    """Where it is as good as equally likely that nothing here is ours, the other first: wrongly sent away costs more."""
+    first, second = scores[:2]
+    alike = first.scenario == OUT_OF_SCOPE and first.value - second.value < ALIKE
+    return revised(scores, second.scenario) if alike else scores
 
 
 def is_surely_not_ours(scores: tuple[Score, ...]) -> bool:

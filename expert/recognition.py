@@ -2,8 +2,9 @@
 
 The rules tell 払った from 払いそうになった and 払わなかった, and show their words; they miss what a long story says in a roundabout way.
 The model sees that, but not who did what. Both are weighed as evidence: the log odds of a fact are a sum of what the model says of this
-and of all other facts, of how often the fact is stated in stories of this scenario, and of what the rules read. In a sentence or two, which
-turn on a cue and not on their words, the rules alone decide what they find spoken of, and everywhere what no training example says yes to.
+and of all other facts, of how often the fact is stated in stories of this scenario, of the concepts that are mentioned (`expert.hints`), and
+of what the rules read. In a sentence or two, which turn on a cue and not on their words, the rules alone decide what they find spoken of, and
+everywhere what no training example says yes to.
 """
 
 import csv
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from expert.alarm import Alarming
+from expert.alarm import Alarming, is_played
 from expert.domain import Evidence, Fact, Mention, Modality, Statement, TokenizedText
 
 Array = np.ndarray[Any, Any]
@@ -23,13 +24,12 @@ WEIGHTS = Path(__file__).with_name("recognition.tsv")
 """For each fact (a row) the weights of the sum, in log odds: `bias`, `scenario` of the fact's log odds in the scenario, `read_yes` and `read_no`
 of what the rules say, and of the model's value of every statement, for facts come together and shut each other out.
 
-Fitted by logistic regression on the training corpus before its last 3,000 examples (with them it gained nothing), each writer held out in turn
-(`python eval/recognition.py` writes them).
+Fitted by logistic regression on the training corpus, each writer held out in turn (`python eval/recognition.py` writes them).
 """
 _OTHERWISE = {"bias": 0.8, "scenario": 0.57, "read_yes": 0.49, "read_no": -1.72}
 _OWN = 4.33
 """The same for a fact that has no row, and for its own yes: fitted as one set for all facts."""
-YES, SHORT_YES = 0.0, 1.5
+YES, SHORT_YES = 0.2, 1.5
 """Log odds from which a fact is taken as stated, in a long text and in a short one.
 
 The best F1, held out as above, is lower; but a fact that is not true costs more than one missed, and short texts are where the words of a
@@ -43,8 +43,8 @@ that is a little lower, but too much of what it adds there was not said: a no th
 ALARM, UNEASY = 0.0, -0.6
 """Suspicion of danger (the most alarming sentence, `expert.alarm`, in such a story) from which it is taken as stated, and from which it is asked
 for before all else."""
-_OF_STORY, _USUAL_ODDS = 0.15, -4.0
-"""What log odds of danger in the whole story above or below the usual ones add. Chosen with the false alarms of all splits in view."""
+_OF_STORY, _USUAL_ODDS, _MOST_ODDS = 0.15, -4.0, 1.0
+"""What log odds of danger in the whole story (at most these) above or below the usual ones add. Chosen with the false alarms of all splits in view."""
 SHORT_TEXT = 45
 """Characters up to which the rules alone decide what they find spoken of."""
 _NEVER_DROPPED = "danger"
@@ -103,17 +103,20 @@ class Recognizer:
         self._read = {name: {"yes": row["read_yes"], "no": row["read_no"]} for name, row in zip(self._names, weights, strict=True)}
         self._modality_of = modality_of
 
-    def log_odds(self, values: Array, probabilities: Array) -> Array:
-        """Log odds of each fact before the rules are heard [texts, facts].
+    def log_odds(self, values: Array, probabilities: Array, hints: Array | float = 0.0) -> Array:
+        """Log odds of each fact before what the rules read of it is heard [texts, facts].
 
-        From the model's values [texts, statements] and its probabilities [texts, scenarios].
+        From the model's values [texts, statements], the probabilities of the scenarios [texts, scenarios], and what `hints` add [texts, facts].
         """
         share = probabilities @ self._shares
-        return np.asarray(values @ self._of_model + self._of_scenario * np.log(share / (1 - share)) + self._bias)
+        return np.asarray(values @ self._of_model + self._of_scenario * np.log(share / (1 - share)) + self._bias + hints)
 
     def heard(self, odds: Array, values: Array) -> "list[Heard]":
         """What the model says of each text, from the log odds of the facts [texts, facts] and its values [texts, statements]."""
-        likely, denied = self._named(odds > YES, self._names), self._named(values[:, len(self._names) :] > NO, self._denied)
+        said = odds > YES
+        if (danger := self._place.get(_NEVER_DROPPED)) is not None:
+            said[:, danger] = False  # a sentence tells it, and a whole story hardly
+        likely, denied = self._named(said, self._names), self._named(values[:, len(self._names) :] > NO, self._denied)
         return list(map(Heard, odds.tolist(), values.tolist(), likely, denied))
 
     @staticmethod
@@ -160,10 +163,15 @@ class Recognizer:
     def suspicion(self, alarming: Alarming | None, heard: "Heard") -> float:
         """How much speaks for danger: the value of the most alarming sentence, and the log odds of danger in such a story as a whole."""
         place = self._place.get(_NEVER_DROPPED)
-        return -np.inf if alarming is None or place is None else alarming.value + _OF_STORY * (heard.odds[place] - _USUAL_ODDS)
+        return -np.inf if alarming is None or place is None else alarming.value + _OF_STORY * (min(heard.odds[place], _MOST_ODDS) - _USUAL_ODDS)
 
-    def alarmed(self, text: TokenizedText, facts: tuple[Fact, ...], alarming: Alarming | None, heard: "Heard") -> tuple[Fact, ...]:
-        """The facts, with danger where a sentence of the text is alarming and neither rules nor model say anything of it."""
+    def alarmed(self, text: TokenizedText, facts: tuple[Fact, ...], alarming: Alarming | None, heard: "Heard", *, ours: bool) -> tuple[Fact, ...]:
+        """The facts, with danger where a sentence of the text is alarming and neither rules nor model say anything of it.
+
+        A text about a game or fiction that is nothing of ours (`ours`) is not taken at its word: there danger is asked for.
+        """
+        if not ours and is_played(text.normal):
+            return facts
         if alarming is None or self.suspicion(alarming, heard) <= ALARM or any(f.id == _NEVER_DROPPED for f in facts):
             return facts
         span = text.original(alarming.begin, alarming.end)

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from expert import charts
+from expert import charts, trigrams
 from expert.comparison import Change, Comparison
 from expert.evaluation import REFUSED, Evaluation, Miss
+from expert.hints import CONCEPT
 from expert.knowledge import KnowledgeBase
 from expert.metrics import FactScore, Interval, Kept
 
@@ -205,13 +206,11 @@ def _facts_read(read: Mapping[str, str], gold: Mapping[str, str], unsure: Sequen
 
 def _feature(name: str) -> str:
     """A feature of the classifier in words."""
-    kinds = {"concept:": "概念", "fact:": "事実", "class:": "語群"}
+    kinds = {CONCEPT: "概念 {}", trigrams.PREFIX: "文字「{}」", "number:": "数「{}」"}
     for prefix, kind in kinds.items():
         if name.startswith(prefix):
-            return f"{kind} {name.removeprefix(prefix)}"
-    if name.startswith("#") and len(name) > 1:
-        return f"文字「{name[1:]}」"
-    return f"語「{name.replace('_', '+')}」"
+            return kind.format(name.removeprefix(prefix))
+    return f"事実 {name}" if name.endswith(("=yes", "=no")) else f"語「{name}」"
 
 
 # ---- the terminal ---------------------------------------------------------------------------------------------------

@@ -15,13 +15,11 @@ import numpy as np
 
 from expert import trigrams
 from expert.classifier import SKIPPED, Array, Model
-from expert.domain import Fact, Mention, Statement, TokenizedText
+from expert.domain import Statement, TokenizedText
 from expert.numerals import NUMERAL
 from expert.trigrams import owners
 
-Row = tuple[TokenizedText, Sequence[Mention], Sequence[Fact]]
-
-_MARKED = ("concept:", "fact:", "number:", trigrams.PREFIX)
+_MARKED = ("number:", trigrams.PREFIX)
 _CLAUSE = re.compile(r"[^\s。、!?「」『』()](?:[^。、!?「」『』()\n]*[^\s。、!?「」『』()])?")
 _NONE = trigrams.NONE
 _SHORT = 2**31
@@ -33,8 +31,6 @@ class Scorer:
     def __init__(self, model: Model) -> None:
         vocabulary = model.vocabulary
         self._model = model
-        self._concepts = {name.removeprefix("concept:"): i for name, i in vocabulary.items() if name.startswith("concept:")}
-        self._facts = {tuple(name.removeprefix("fact:").split("=")): i for name, i in vocabulary.items() if name.startswith("fact:")}
         self._numbers = {name.removeprefix("number:"): i for name, i in vocabulary.items() if name.startswith("number:")}
         self._words = {sys.intern(name): i for name, i in vocabulary.items() if not name.startswith(_MARKED) and name not in SKIPPED}
         triples = [name for name in vocabulary if name.startswith(trigrams.PREFIX)]
@@ -46,42 +42,35 @@ class Scorer:
         gains = self._model.weights[:, len(self._model.scenarios) :].T * self._model.idf
         return dict(zip(self._model.statements, np.hstack([gains, np.zeros((len(gains), 1), np.float32)]), strict=True))
 
-    def read(self, rows: Sequence[Row]) -> "Reading":
-        """The values of all texts, as `Model.decisions` gives them for the features of each row (scenarios, then statements)."""
-        owner = owners([len(tokens.lemmas) for tokens, _, _ in rows])
+    def read(self, texts: Sequence[TokenizedText]) -> "Reading":
+        """The values of all texts, as `Model.decisions` gives them for the features of each (scenarios, then statements)."""
+        owner = owners([len(text.lemmas) for text in texts])
         known = self._words.get
-        words = np.fromiter(chain.from_iterable([map(known, tokens.lemmas, repeat(_NONE)) for tokens, _, _ in rows]), np.int64, len(owner))
-        texts = [tokens.normal for tokens, _, _ in rows]
-        character_owner, keys = trigrams.keys(texts)
+        words = np.fromiter(chain.from_iterable([map(known, text.lemmas, repeat(_NONE)) for text in texts]), np.int64, len(owner))
+        character_owner, keys = trigrams.keys([text.normal for text in texts])
         kinds = _Kinds(words, self._trigrams.look_up(keys))
-        marks = [self._marks(*row) for row in rows]
-        owned, features, counts = self._count(owner, character_owner, kinds, marks)
+        owned, features, counts = self._count(owner, character_owner, kinds, list(map(self._numerals, texts)))
         weights = self._model.values(features, counts)
-        ends = np.searchsorted(owned, np.arange(len(rows) + 1)).tolist()
+        ends = np.searchsorted(owned, np.arange(len(texts) + 1)).tolist()
         values = self._model.decide((weights[a:b], features[a:b]) for a, b in pairwise(ends))
-        starts = np.searchsorted(owner, np.arange(len(rows) + 1)), np.searchsorted(character_owner, np.arange(len(rows) + 1))
+        starts = np.searchsorted(owner, np.arange(len(texts) + 1)), np.searchsorted(character_owner, np.arange(len(texts) + 1))
         return Reading(values, *starts, kinds, lambda: self._gains)
 
-    def _count(self, owner: Array, character_owner: Array, kinds: "_Kinds", marks: Sequence[Sequence[int]]) -> tuple[Array, Array, Array]:
+    def _count(self, owner: Array, character_owner: Array, kinds: "_Kinds", numerals: Sequence[Sequence[int]]) -> tuple[Array, Array, Array]:
         """Text, feature and how often the text has it, in the order of texts and features."""
-        marked = np.fromiter(chain.from_iterable(marks), np.int64)
-        features = np.concatenate([kinds.words, kinds.trigrams, marked])
-        texts = np.concatenate([owner, character_owner, owners(list(map(len, marks)))])
+        of_numerals = np.fromiter(chain.from_iterable(numerals), np.int64)
+        features = np.concatenate([kinds.words, kinds.trigrams, of_numerals])
+        texts = np.concatenate([owner, character_owner, owners(list(map(len, numerals)))])
         kept = features != _NONE
         size = len(self._model.idf)
         keys = texts[kept] * size + features[kept]
-        if len(marks) * size < _SHORT:
+        if len(numerals) * size < _SHORT:
             keys = keys.astype(np.int32)  # sorted in half of the time
         keys, counts = np.unique(keys, return_counts=True)
         return keys // size, keys % size, counts
 
-    def _marks(self, tokens: TokenizedText, mentions: Sequence[Mention], facts: Sequence[Fact]) -> list[int]:
-        found = [
-            *map(self._numbers.get, NUMERAL.findall(tokens.normal)),
-            *[self._concepts.get(m.concept) for m in mentions],
-            *[self._facts.get((f.id, f.value)) for f in facts],
-        ]
-        return [i for i in found if i is not None]
+    def _numerals(self, text: TokenizedText) -> list[int]:
+        return [i for i in map(self._numbers.get, NUMERAL.findall(text.normal)) if i is not None]
 
 
 @dataclass(frozen=True)

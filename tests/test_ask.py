@@ -416,10 +416,8 @@ def test_many_texts_are_scored_as_one_by_one_and_as_by_their_features(expert: Ex
         "払った払った払った",
     ]
     tokens = [expert.tokenizer.tokenize(t) for t in texts]
-    mentions = expert.matcher.match(tokens)
-    rows = [(t, m, expert.assertion.determine(m, t)) for t, m in zip(tokens, mentions, strict=True)]
-    together = expert.scorer.read(rows).values
-    assert (np.concatenate([expert.scorer.read([row]).values for row in rows]) == together).all()
+    together = expert.scorer.read(tokens).values
+    assert (np.concatenate([expert.scorer.read([of_one]).values for of_one in tokens]) == together).all()
     assert np.allclose(expert.model.decide(map(expert.model._vector, [expert.features(t) for t in texts])), together, atol=1e-5)
 
 

@@ -11,12 +11,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from expert import recognition
+from expert import hints, recognition
 from expert.batch import pool
 from expert.batch.journal import Journal
 from expert.batch.runner import Listener, Request, run
@@ -261,9 +261,10 @@ def test_a_worker_that_loads_other_rules_does_not_go_on(expert: Expert, monkeypa
         pool._start(job)  # type: ignore[arg-type]
 
 
-def test_other_weights_of_the_facts_are_another_program(tmp_path: Path, expert: Expert, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("module", [recognition, hints])
+def test_other_weights_are_another_program(module: ModuleType, tmp_path: Path, expert: Expert, monkeypatch: pytest.MonkeyPatch) -> None:
     before = pool.versions(expert)
-    other = tmp_path / "recognition.tsv"
-    other.write_text(recognition.WEIGHTS.read_text(encoding="utf-8").replace("0", "1", 1), encoding="utf-8")
-    monkeypatch.setattr(recognition, "WEIGHTS", other)
+    other = tmp_path / "weights.tsv"
+    other.write_text(module.WEIGHTS.read_text(encoding="utf-8").replace("0", "1", 1), encoding="utf-8")
+    monkeypatch.setattr(module, "WEIGHTS", other)
     assert pool.versions(expert) != before

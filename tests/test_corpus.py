@@ -25,7 +25,8 @@ def _load(split: str) -> list[Example]:
     return corpus.load(files, KNOWLEDGE.scenarios, KNOWLEDGE.facts)
 
 
-TRAIN, TEST, BORDERS = _load("train"), _load("test"), _load("borders")
+TRAIN, TEST, BORDERS, ALARMS = map(_load, ("train", "test", "borders", "alarms"))
+MEASURED = [*TEST, *BORDERS, *ALARMS]
 
 
 def _bare(text: str) -> str:
@@ -76,15 +77,15 @@ def test_near_copies_are_found() -> None:
 
 
 def test_no_near_copies_within_or_across_the_splits() -> None:
-    assert _near_copies([*TEST, *BORDERS, *TRAIN]) == []
+    assert _near_copies([*MEASURED, *TRAIN]) == []
 
 
 def test_splits_are_by_writer() -> None:
-    writers = [{e.writer for e in split} for split in (TRAIN, TEST, BORDERS)]
+    writers = [{e.writer for e in split} for split in (TRAIN, TEST, BORDERS, ALARMS)]
     assert len(set().union(*writers)) == sum(map(len, writers))
 
 
-@pytest.mark.parametrize("split", [TRAIN, TEST, BORDERS], ids=["train", "test", "borders"])
+@pytest.mark.parametrize("split", [TRAIN, TEST, BORDERS, ALARMS], ids=["train", "test", "borders", "alarms"])
 def test_two_readers_stand_behind_every_label(split: list[Example]) -> None:
     assert [e.id for e in split if e.second not in (e.scenario, *e.accept)] == []
 
@@ -96,11 +97,11 @@ def test_a_fifth_of_the_texts_is_long() -> None:
 def test_what_readers_see_otherwise_is_not_measured() -> None:
     assert any(e.open_facts for e in TEST)
     assert all(set(e.open_facts) <= set(e.unsure_facts) for e in TEST)
-    assert not any(e.open_facts for e in [*TRAIN, *BORDERS])
+    assert not any(e.open_facts for e in [*TRAIN, *BORDERS, *ALARMS])
 
 
 def test_ids_are_unique() -> None:
-    assert [i for i, n in Counter(e.id for e in [*TRAIN, *TEST, *BORDERS]).items() if n > 1] == []
+    assert [i for i, n in Counter(e.id for e in [*TRAIN, *MEASURED]).items() if n > 1] == []
 
 
 @pytest.mark.parametrize("scenario", KNOWLEDGE.scenarios)
@@ -155,7 +156,7 @@ def test_no_sentence_of_danger_stands_in_a_text_or_line_that_is_measured() -> No
     ]
     sentences = [sentence for sentence, _ in corpus.sentences(corpus.danger_files(corpus.training_files()))]
     found_in: dict[str, set[int]] = defaultdict(set)
-    for number, text in enumerate([*(e.text for e in (*TEST, *BORDERS)), *lines]):
+    for number, text in enumerate([*(e.text for e in MEASURED), *lines]):
         for run in _runs(_bare(text)):
             found_in[run].add(number)
     shared = {s: Counter(number for run in _runs(_bare(s)) for number in found_in.get(run, ())) for s in sentences}

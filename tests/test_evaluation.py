@@ -173,14 +173,22 @@ def test_no_examples_and_double_ids_are_errors(expert: Expert, examples: list[Ex
 
 
 def test_the_words_that_decided_add_up_to_the_decision(expert: Expert) -> None:
-    model = expert.model
-    found = expert.features("通販サイトで靴を買ってお金を振り込んだのに、商品が届かず店と連絡がとれません")
-    a, g = model.scenarios.index("goods_not_delivered"), model.scenarios.index("phishing")
-    words = evaluation.deciding(model, found, "goods_not_delivered", "phishing")
-    decision = model.decisions([found])[0]
-    assert sum(w for _, w in words) + model.bias[a] - model.bias[g] == pytest.approx(decision[a] - decision[g], abs=1e-4)
+    text = "通販サイトで靴を買ってお金を3万円振り込んだのに、商品が届かず店と連絡がとれません"
+    a, g = (expert.model.scenarios.index(scenario) for scenario in ("goods_not_delivered", "secondhand_trade"))
+    words = evaluation.deciding(expert, text, "goods_not_delivered", "secondhand_trade")
+    p = {score.scenario: score.value for score in expert.understand(text).scores}
+    bias = (expert.model.bias[a] - expert.model.bias[g]) / expert.model.temperature
+    assert sum(w for _, w in words) + bias == pytest.approx(math.log(p["goods_not_delivered"] / p["secondhand_trade"]), abs=1e-3)
     assert words[0][1] == max(w for _, w in words)
-    assert evaluation.deciding(model, found, "goods_not_delivered", "never heard of") == ()
+    assert {"goods_missing=yes", "concept:goods_come_not"} & {name for name, _ in words}
+    assert evaluation.deciding(expert, text, "goods_not_delivered", "never heard of") == ()
+    assert [report._feature(name) for name in ("tri:届かず", "concept:vanished", "paid=yes", "number:3", "届く")] == [
+        "文字「届かず」",
+        "概念 vanished",
+        "事実 paid=yes",
+        "数「3」",
+        "語「届く」",
+    ]
 
 
 # ---- two runs -------------------------------------------------------------------------------------------------------
@@ -372,7 +380,7 @@ def test_figures_go_between_the_markers_and_nowhere_else() -> None:
 def test_parts_of_the_training_split_keep_the_writers_and_hold_each_other() -> None:
     rnd = random.Random(1)
     examples = [Example(str(i), "あ", rnd.choice("xyz"), writer="big" if i % 4 else "small") for i in range(1200)]
-    whole = baselines.Texts("train", examples, [None] * 1200, [[]] * 1200)  # type: ignore[list-item]
+    whole = baselines.Texts("train", examples, [None] * 1200, [[]] * 1200, [[]] * 1200)  # type: ignore[list-item]
     half, quarter = (baselines.part(whole, share).examples for share in (1 / 2, 1 / 4))
     assert {e.id for e in quarter} < {e.id for e in half}
     assert len(half) == pytest.approx(600, abs=6)

@@ -140,7 +140,7 @@ def test_other_units_are_other_knowledge(tmp_path: Path) -> None:
     (rules / "kana.tsv").unlink()
     bare, whole = knowledge.load(rules), knowledge.load()
     assert bare.kana is None
-    assert bare.lexicon_version != whole.lexicon_version
+    assert bare.kana_version != whole.kana_version
     assert Tokenizer(bare.kana).tokenize("おかねをはらった").normal == "おかねをはらった"
 
 

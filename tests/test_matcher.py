@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from expert import knowledge, model_cache
+from expert import knowledge, literals, model_cache
 from expert.domain import TokenizedText
 from expert.literals import Literals, within
 from expert.matcher import Matcher
@@ -84,19 +84,29 @@ def test_searching_finds_what_plain_searching_finds() -> None:
 
 def test_literals_are_worked_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAKEKOMI_CACHE", str(tmp_path))
-    seen = list[dict[str, list[str]]]()
+    worked_out = list[str]()
+    for name in ("beginnings", "within"):
+        tell = getattr(literals, name)
 
-    def make(literals: Literals) -> tuple[set[str], set[str]]:
-        seen.append(dict(literals.known))
-        return literals.beginnings("画(面|像)が"), literals.within("[^。]{0,9}消えた")
+        def noted(pattern: str, tell: Callable[[str], set[str]] = tell) -> set[str]:
+            worked_out.append(pattern)
+            return tell(pattern)
 
-    made = [model_cache.with_literals("key", make) for _ in range(2)]
+        monkeypatch.setattr(literals, name, noted)
+
+    def make(found: Literals) -> tuple[set[str], set[str]]:
+        return found.beginnings("画(面|像)が"), found.within("[^。]{0,9}消えた")
+
+    made = [model_cache.with_literals(make) for _ in range(2)]
     assert made == [({"画面が", "画像が"}, {"消えた"})] * 2
-    assert [len(known) for known in seen] == [0, 2]
+    assert len(worked_out) == 2
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes().replace("画面".encode(), "画布".encode()))  # not what was written
-    assert model_cache.with_literals("key", make) == made[0]
-    assert not seen[-1]
+    assert model_cache.with_literals(make) == made[0]
+    assert len(worked_out) == 4
+    assert model_cache.with_literals(lambda found: found.beginnings("画(面|像)が")) == made[0][0]
+    assert model_cache.with_literals(make) == made[0]
+    assert worked_out[4:] == ["[^。]{0,9}消えた"], "only what was asked for last is kept"
 
 
 def test_of_a_verb_and_a_phrase_at_one_place_the_verb_counts_for_it_knows_its_form() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from expert import training
+from expert import hints, training
 from expert.alarm import Alarm, sentences
 from expert.domain import Fact, Mention, Modality, TokenizedText
 from expert.pipeline import _NEARLY, Expert
@@ -47,7 +47,7 @@ def settle(normal: str, odds: float, *, read: str | None = None, spoken_of: bool
         (9.0, {"spoken_of": True, "modality": "almost"}, None),
         (-0.1, {}, None),
         (-0.1, {"read": "yes"}, "yes"),
-        (-2.0, {"read": "yes"}, None),
+        (-4.0, {"read": "yes"}, None),
         (-9.0, {"read": "yes", "fact": "danger"}, "yes"),
         (-2.0, {"denial": 0.5}, "no"),
         (2.0, {"denial": 0.5}, "yes"),
@@ -55,7 +55,7 @@ def settle(normal: str, odds: float, *, read: str | None = None, spoken_of: bool
         (-2.0, {"read": "no", "denial": -0.9}, None),
         (1.2, {"read": "no", "denial": -0.9}, None),
         (3.0, {"read": "no", "denial": -0.9}, "yes"),
-        (-2.0, {"read": "yes", "denial": 0.5}, "no"),
+        (-4.0, {"read": "yes", "denial": 0.5}, "no"),
     ],
 )
 def test_a_long_text_is_read_by_both(odds: float, more: dict[str, object], settled: str | None) -> None:
@@ -102,6 +102,29 @@ def test_the_weights_are_of_the_facts_and_of_what_the_model_says(expert: Expert)
     assert [row[0] for row in rows] == list(expert.knowledge.facts)
     assert set(map("=".join, expert.model.statements)) <= set(head)
     assert not expert.model.untaught()
+
+
+def test_every_hint_that_is_weighed_is_known(expert: Expert) -> None:
+    kb = expert.knowledge
+    head, *rows = [line.split("\t") for line in hints.WEIGHTS.read_text(encoding="utf-8").splitlines()]
+    weighed = {row[0] for row in rows}
+    concepts = {hints.CONCEPT + id for id in (*expert.assertion.fact_of, *kb.signs, *kb.methods, *kb.devices)}
+    assert head[1:] == [*kb.facts, *expert.model.scenarios]
+    assert weighed <= {*concepts, *(f"{fact}={value}" for fact in kb.facts for value in ("yes", "no"))}
+    assert len(weighed & concepts) > 400
+
+
+def test_a_hint_counts_once_for_facts_and_scenarios_and_what_is_unknown_not_at_all() -> None:
+    weighing = hints.Hints(["goods_not_delivered", "new"], ["goods_missing", "new_fact"])
+    mentions = [Mention("goods_come_not", 0, 0, 2)]
+    found = [hints.found_in(*given) for given in ((mentions, []), (mentions * 2, []), ([], []), (mentions, [Fact("goods_missing", "yes", ())]))]
+    of_scenarios, of_facts = weighing.weigh([*found, ["concept:unheard_of"]])
+    assert (of_scenarios[0] == of_scenarios[1]).all()
+    assert of_scenarios[3, 0] > of_scenarios[0, 0] > 0
+    assert of_facts[0, 0] > 0
+    assert not of_scenarios[:, 1].any()
+    assert not of_facts[:, 1].any()
+    assert not of_scenarios[[2, 4]].any()
 
 
 def test_a_fact_without_weights_goes_by_the_model_and_the_rules() -> None:
@@ -163,7 +186,7 @@ def test_odd_long_texts_have_evidence_in_range(expert: Expert, odd: str) -> None
         assert all(odd[e.start : e.end] == e.text for e in fact.evidence)
     tokens = expert.tokenizer.tokenize(odd)
     if tokens.lemmas:
-        reading = expert.scorer.read([(tokens, [], [])])
+        reading = expert.scorer.read([tokens])
         for start, end in reading.clauses(0, tokens, expert.model.statements):
             assert 0 <= start < end <= len(tokens.normal)
 
@@ -209,6 +232,9 @@ DANGER = [
     ("投資の会社に百万円払いました。だまされたと分かった母が、夜中に裸足で踏切のほうへ歩いていきました。", "yes"),
     ("注文した靴が届きません。店に電話しても話し中で、腹が立って死ぬほどイライラします。どうすればお金は戻りますか。", None),
     ("プリンターが死にました。保証書をなくしたのですが、修理してもらえますか。来週の会議までに使いたいです。", None),
+    ("金曜の夜はレポートで、もう退屈で死んでます。プリンターの紙詰まりの直し方を教えてください。", None),
+    ("ラスボスがつよくて何回もやられた。つらい、もうおわりだ、きえる。攻略サイトのおすすめはありますか。", None),
+    ("ゲームのアカウントを取られました。ガチャも全部なくなりました。もう死ぬしかないです。", "yes"),
 ]
 
 

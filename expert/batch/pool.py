@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from expert import recognition
+from expert import hints, recognition
 from expert.batch import tally
 from expert.batch.journal import pack
 from expert.batch.kernel import ANSWER, Kernel, Layout, answer_schema, output_names
@@ -36,7 +36,7 @@ class Job:
 
 def versions(expert: Expert) -> dict[str, str]:
     """Everything that answers depend on: knowledge, model, and the code itself (a checkout changes without a new version)."""
-    files = [*sorted(Path(__file__).parent.parent.rglob("*.py")), recognition.WEIGHTS]
+    files = [*sorted(Path(__file__).parent.parent.rglob("*.py")), recognition.WEIGHTS, hints.WEIGHTS]
     code = hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
     return {**expert.versions, "program": f"{version('kakekomi')}+{code}"}
 
