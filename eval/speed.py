@@ -12,6 +12,7 @@ import random
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -30,7 +31,7 @@ from expert.pipeline import Expert
 
 ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- speed -->", "<!-- /speed -->"
-ROUNDS = 7
+ROUNDS, FEW = 7, 3
 Section = Callable[[Expert, list[str], argparse.Namespace], Rows]
 
 
@@ -61,6 +62,31 @@ def cold(_: Expert, texts: list[str], __: argparse.Namespace) -> Rows:
         ("`import sklearn, sudachipy`, nothing else", f"{bare:.2f} s"),
         ("`kakekomi ask --json`, cold", f"{asked:.2f} s"),
         ("ratio (target: at most 2)", f"{ratio:.2f}"),
+    ]
+
+
+_TRAIN = """
+import time
+from expert.pipeline import Expert
+begun = []
+Expert.load(on_training=lambda: begun.append(time.perf_counter()))
+print(time.perf_counter() - begun[0])
+"""
+
+
+def training(_: Expert, texts: list[str], __: argparse.Namespace) -> Rows:
+    """New processes without a cache: how long one trains, and how long it takes until one has answered."""
+
+    def uncached(code: str, *arguments: str) -> str:
+        with tempfile.TemporaryDirectory() as cache:
+            command = [sys.executable, "-c", code, *arguments]
+            return subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "KAKEKOMI_CACHE": cache}).stdout
+
+    trained = [float(uncached(_TRAIN)) for _ in range(FEW)]
+    answered = [seconds(lambda: uncached("from expert.cli import main; main()", "ask", "--json", texts[0])) for _ in range(FEW)]
+    return [
+        ("training from the whole corpus (target: under 20 s)", f"{statistics.median(trained):.1f} s"),
+        ("the first answer of a new installation", f"{statistics.median(answered):.1f} s"),
     ]
 
 
@@ -206,6 +232,7 @@ def profile(expert: Expert, texts: list[str], _: argparse.Namespace) -> Rows:
 
 SECTIONS: dict[str, tuple[str, Section]] = {
     "cold": ("Cold start", cold),
+    "training": ("Training", training),
     "warm": ("One warm complaint", warm),
     "throughput": ("Throughput", throughput),
     "unseen": ("Throughput where every text is new", unseen),

@@ -42,7 +42,7 @@ def count(found: Iterable[tuple[Features, str]]) -> Counts:
     owner, keys = owner[keys != trigrams.NONE], keys[keys != trigrams.NONE]
     if not vocabulary and not len(keys):
         raise EvaluationError("学習する例がありません。corpus/train/(KAKEKOMI_CORPUS で変えられます)に例を置いてください。")
-    unique, columns = np.unique(keys, return_inverse=True)
+    unique, columns = trigrams.numbered(keys)
     named = counted(np.array(numbers, np.intc), np.array(ends), len(vocabulary))
     ends_of_keys = np.searchsorted(owner, np.arange(len(texts) + 1))
     unnamed = counted(columns, ends_of_keys, len(unique))

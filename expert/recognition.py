@@ -43,8 +43,8 @@ that is a little lower, but too much of what it adds there was not said: a no th
 ALARM, UNEASY = 0.0, -0.6
 """Suspicion of danger (the most alarming sentence, `expert.alarm`, in such a story) from which it is taken as stated, and from which it is asked
 for before all else."""
-_OF_STORY, _USUAL_ODDS, _MOST_ODDS = 0.15, -4.0, 1.0
-"""What log odds of danger in the whole story (at most these) above or below the usual ones add. Chosen with the false alarms of all splits in view."""
+_OF_STORY, _USUAL_ODDS, _MOST_ODDS = 0.15, -3.5, 1.0
+"""What log odds of danger in the story, at most these, above or below the usual ones add; chosen with the false alarms of all splits in view."""
 SHORT_TEXT = 45
 """Characters up to which the rules alone decide what they find spoken of."""
 _NEVER_DROPPED = "danger"

@@ -66,6 +66,13 @@ def names(found: Array) -> list[str]:
     return [PREFIX + characters[i : i + 3] for i in range(0, len(characters), 3)]
 
 
+def numbered(keys: Array) -> tuple[Array, Array]:
+    """The different keys in order, and the number of each [keys]: `np.unique` with its inverse, in half of the time."""
+    ordered = np.sort(keys)
+    unique = ordered[np.diff(ordered, prepend=NONE) > 0]
+    return unique, Table(unique, np.arange(len(unique))).look_up(keys)
+
+
 class Table:
     """Numbers by 64-bit keys: a hash table with open addressing, looked up for many keys at once: quicker than binary search."""
 
