@@ -19,8 +19,8 @@ Array = np.ndarray[Any, Any]
 WEIGHTS = Path(__file__).with_name("hints.tsv")
 """For each hint (a row: `concept:money_sent`, `paid=yes` as the rules read it) what it adds to the log odds of facts and scenarios.
 
-Fitted on the training corpus beside the model's values, each writer held out in turn (`python eval/recognition.py` writes it). What has no row
-adds nothing: a new concept speaks for its fact through the rules alone.
+Fitted on the training corpus beside the values of a model that has not read the writer (`python eval/recognition.py` writes it). What has
+no row adds nothing: a new concept speaks for its fact through the rules alone.
 """
 CONCEPT = "concept:"
 

@@ -60,7 +60,7 @@ class KnowledgeBase:
     rules: Mapping[str, RuleEntry]
     version: str
     kana_version: str
-    """Version of what the classifier's features rest on beside the corpus: no other edit calls for training again."""
+    """Version of what the classifier's features rest on beside the corpus: an edit of rules and words does not call for training again."""
     where: Mapping[str, str]
     """`file:line` of each entry, by `section/id`."""
     kana: Path | None

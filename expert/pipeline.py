@@ -80,13 +80,15 @@ class Expert:
     def load(cls, rules: Path | None = None, corpus_directory: Path | None = None, *, on_training: Callable[[], None] | None = None) -> "Expert":
         """Load knowledge and model; the model is trained from the corpus the first time (seconds) and then kept in the user's cache.
 
-        It is trained on texts alone: after an edit of the rules it is still the same.
+        It is trained on texts alone: after an edit of rules and words it is still the same (not of `kana.tsv`, nor with other scenarios or facts).
 
         `on_training` is called before training starts. Raises KnowledgeError, EvaluationError or EngineError.
         """
         with collection_paused():
             kb, files = knowledge.load(rules), corpus.training_files(corpus_directory)
-            key = model_cache.cache_key(corpus.fingerprint(files + corpus.danger_files(files)), kb.kana_version, *kb.facts, repr(training.SETTINGS))
+            key = model_cache.cache_key(
+                corpus.fingerprint(files + corpus.danger_files(files)), kb.kana_version, *kb.scenarios, *kb.facts, repr(training.SETTINGS)
+            )
             expert = model_cache.with_literals(lambda literals: cls(kb, literals=literals))
             expert._model = model_cache.cached(key, lambda: expert.train(files, key, on_training))
         return expert
@@ -183,7 +185,7 @@ class Expert:
         probabilities = self.model.probabilities(reading.values[:, : len(self.model.scenarios)], of_scenarios)
         scores = list(map(ranking.chosen, self.model.ranked(probabilities)))
         values = reading.values[:, len(self.model.scenarios) :]
-        heard = self.recognizer.heard(self.recognizer.log_odds(values, probabilities, of_facts), values)
+        heard = self.recognizer.heard(self.recognizer.log_odds(values, probabilities, of_facts), values, alarm=self.model.alarm is not None)
         facts = [self.recognizer.settle(*row, heard[i], partial(reading.clauses, i) if evidence else None) for i, row in enumerate(rows)]
         alarming = self.model.alarm.hear([tokens.normal for tokens, _, _ in rows]) if self.model.alarm else [None] * len(rows)
         ours = [score[0].scenario != OUT_OF_SCOPE for score in scores]
@@ -209,7 +211,9 @@ class Expert:
             decide = partial(self._decide_for_both, second=scores[1].scenario)
             decision = decide(case)
         close = lead(scores) < self.model.review_below
-        needs_review = bool(understood.unreadable) or close or (both and scores[0].scenario == OUT_OF_SCOPE)
+        not_ours = scores[0].scenario == OUT_OF_SCOPE
+        sent_away = understood.uneasy and not_ours and case.facts.get("danger") != "yes"
+        needs_review = bool(understood.unreadable) or close or (both and not_ours) or sent_away
         if needs_review or scores[0].value < SURE:
             decision = without_answers(decision, self.knowledge)
         asks = questions and not understood.unreadable and (understood.uneasy or not ranking.is_surely_not_ours(scores))

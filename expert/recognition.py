@@ -24,7 +24,7 @@ WEIGHTS = Path(__file__).with_name("recognition.tsv")
 """For each fact (a row) the weights of the sum, in log odds: `bias`, `scenario` of the fact's log odds in the scenario, `read_yes` and `read_no`
 of what the rules say, and of the model's value of every statement, for facts come together and shut each other out.
 
-Fitted by logistic regression on the training corpus, each writer held out in turn (`python eval/recognition.py` writes them).
+Fitted by logistic regression on the training corpus, beside the values of a model that has not read the writer (`python eval/recognition.py`).
 """
 _OTHERWISE = {"bias": 0.8, "scenario": 0.57, "read_yes": 0.49, "read_no": -1.72}
 _OWN = 4.33
@@ -43,6 +43,8 @@ that is a little lower, but too much of what it adds there was not said: a no th
 ALARM, UNEASY = 0.0, -0.6
 """Suspicion of danger (the most alarming sentence, `expert.alarm`, in such a story) from which it is taken as stated, and from which it is asked
 for before all else."""
+_PLAYED_ALARM = 1.5
+"""The same beside a game or fiction."""
 _OF_STORY, _USUAL_ODDS, _MOST_ODDS = 0.15, -3.5, 1.0
 """What log odds of danger in the story, at most these, above or below the usual ones add; chosen with the false alarms of all splits in view."""
 SHORT_TEXT = 45
@@ -111,11 +113,14 @@ class Recognizer:
         share = probabilities @ self._shares
         return np.asarray(values @ self._of_model + self._of_scenario * np.log(share / (1 - share)) + self._bias + hints)
 
-    def heard(self, odds: Array, values: Array) -> "list[Heard]":
-        """What the model says of each text, from the log odds of the facts [texts, facts] and its values [texts, statements]."""
+    def heard(self, odds: Array, values: Array, *, alarm: bool = True) -> "list[Heard]":
+        """What the model says of each text, from the log odds of the facts [texts, facts] and its values [texts, statements].
+
+        Where there is an `alarm`, the model does not state danger: a sentence tells it, and a whole story hardly.
+        """
         said = odds > YES
-        if (danger := self._place.get(_NEVER_DROPPED)) is not None:
-            said[:, danger] = False  # a sentence tells it, and a whole story hardly
+        if alarm and _NEVER_DROPPED in self._place:
+            said[:, self._place[_NEVER_DROPPED]] = False
         likely, denied = self._named(said, self._names), self._named(values[:, len(self._names) :] > NO, self._denied)
         return list(map(Heard, odds.tolist(), values.tolist(), likely, denied))
 
@@ -166,13 +171,14 @@ class Recognizer:
         return -np.inf if alarming is None or place is None else alarming.value + _OF_STORY * (min(heard.odds[place], _MOST_ODDS) - _USUAL_ODDS)
 
     def alarmed(self, text: TokenizedText, facts: tuple[Fact, ...], alarming: Alarming | None, heard: "Heard", *, ours: bool) -> tuple[Fact, ...]:
-        """The facts, with danger where a sentence of the text is alarming and neither rules nor model say anything of it.
+        """The facts, with danger where a sentence of the text is alarming and the rules say nothing of it.
 
-        A text about a game or fiction that is nothing of ours (`ours`) is not taken at its word: there danger is asked for.
+        Beside a game or fiction, in a text that is nothing of ours (`ours`), it has to be alarming by far: there danger is asked for.
         """
-        if not ours and is_played(text.normal):
+        suspicion = self.suspicion(alarming, heard)
+        if alarming is None or suspicion <= ALARM or any(f.id == _NEVER_DROPPED for f in facts):
             return facts
-        if alarming is None or self.suspicion(alarming, heard) <= ALARM or any(f.id == _NEVER_DROPPED for f in facts):
+        if not ours and suspicion < _PLAYED_ALARM and is_played(text.normal, alarming.begin, alarming.end):
             return facts
         span = text.original(alarming.begin, alarming.end)
         danger = Fact(_NEVER_DROPPED, "yes", (Evidence(text.text[span.start : span.end], span.start, span.end),), LEARNT)

@@ -576,6 +576,16 @@ def test_when_the_advice_of_two_scenarios_is_given(first: str, score: float, sec
     assert ranking.two_are_close((Score(first, score), Score(second, other))) == close
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "first"), [(0.40, 0.42, "phishing"), (0.30, 0.42, "out_of_scope"), (0.42, 0.40, "phishing"), (0.42, 0.30, "phishing")]
+)
+def test_nobody_is_sent_away_where_both_are_as_good_as_equally_likely(ours: float, theirs: float, first: str) -> None:
+    scores = sorted([Score("phishing", ours), Score("out_of_scope", theirs), Score("sextortion", 0.1)], key=lambda score: -score.value)
+    chosen = ranking.chosen(tuple(scores))
+    assert chosen[0].scenario == first
+    assert [score.value for score in chosen] == [score.value for score in scores]
+
+
 def test_weak_sources_are_said_to_be_weak(expert: Expert) -> None:
     answer = expert.ask("投資の暗号資産の取引所に30万円を送金しました。出金できません。")
     weak = [a for a in answer.actions if a.confidence == "low"]
@@ -615,6 +625,11 @@ ASKED = [
     ("answer_like_fraud", "投資のLINEグループの先生に毎日銘柄を教わり、明日までに50万円入れてと言われています。これは詐欺ですか。"),
     ("answer_check_message", "銀行の名前で口座を確認してというメールが来ました。これは詐欺ですか。"),
     ("answer_tell_parents", "中1です。ゲームの友だちにアカウントを乗っ取られて入れません。親に言わないとだめですか。"),
+    pytest.param(
+        "answer_tell_parents",
+        "中1です。ゲームの友だちにアカウントを取られました。親に言わないとだめですか。",
+        marks=pytest.mark.xfail(reason="the scenario is right but not sure enough for an answer", strict=True),
+    ),
     ("answer_record_before_delete", "アダルトサイトの登録料9万8千円を払えというSMSが来ました。申し込んでいません。消していいですか。"),
     ("answer_stop_card", "偽の不在通知のページにカード番号を入れました。カードは止めたほうがいいですか。"),
     ("answer_hang_up", "パソコンに警告が出て、電話したらカードを買えと言われています。まだ電話がつながっています。切っていいですか。"),

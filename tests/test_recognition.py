@@ -232,9 +232,13 @@ DANGER = [
     ("投資の会社に百万円払いました。だまされたと分かった母が、夜中に裸足で踏切のほうへ歩いていきました。", "yes"),
     ("注文した靴が届きません。店に電話しても話し中で、腹が立って死ぬほどイライラします。どうすればお金は戻りますか。", None),
     ("プリンターが死にました。保証書をなくしたのですが、修理してもらえますか。来週の会議までに使いたいです。", None),
-    ("金曜の夜はレポートで、もう退屈で死んでます。プリンターの紙詰まりの直し方を教えてください。", None),
+    ("金曜の夜はレポートで、もう月曜から死んでます。プリンターの紙詰まりの直し方を教えてください。", None),
     ("ラスボスがつよくて何回もやられた。つらい、もうおわりだ、きえる。攻略サイトのおすすめはありますか。", None),
+    ("親ガチャに外れた。さっき家にある睡眠薬を百錠ならべて、一つずつ数えながら口に入れています。", "yes"),
     ("ゲームのアカウントを取られました。ガチャも全部なくなりました。もう死ぬしかないです。", "yes"),
+    ("夫が妻を蹴って、起き上がれません。まだ家の中で怒鳴っています。どうしたらいいですか。", "yes"),
+    ("息子から「もう消えてなくなりたい」とLINEが来ました。写真をばらまかれたそうです。", "yes"),
+    ("写真をばらまかれたら、恥ずかしくて月曜に死にます。さようなら。", "yes"),
 ]
 
 
@@ -248,6 +252,22 @@ def test_what_may_be_danger_is_asked_first(expert: Expert, monkeypatch: pytest.M
     assert all(q.fact != "danger" for q in expert.ask(text).questions)
     monkeypatch.setattr("expert.pipeline.UNEASY", -100.0)
     assert expert.ask(text).questions[0].fact == "danger"
+
+
+def test_beside_a_game_danger_is_asked_first_and_the_case_is_for_review(expert: Expert) -> None:
+    text = "攻略サイトのおすすめはありますか。それと、さっき家にある睡眠薬を百錠ならべて、一つずつ数えながら口に入れています。"
+    answer = expert.ask(text)
+    assert answer.scenario == "out_of_scope"
+    assert answer.fact("danger") == "unknown"
+    assert answer.needs_review
+    assert answer.questions[0].fact == "danger"
+
+
+def test_without_an_alarm_the_model_tells_of_danger() -> None:
+    recognizer = Recognizer([("danger", "yes")], {}, np.array([[0.5]]), lambda *_: Modality.ACTUAL)
+    for alarm, told in ((True, []), (False, ["danger"])):
+        heard = recognizer.heard(np.array([[3.0]]), np.array([[0.0]]), alarm=alarm)[0]
+        assert [f.id for f in recognizer.settle(text(LONG), [], [], heard, None)] == told
 
 
 def test_danger_that_is_denied_stays_denied(expert: Expert, monkeypatch: pytest.MonkeyPatch) -> None:
