@@ -126,7 +126,10 @@ class PhraseFinder:
             (waiting if awaited.get(id) else tried)[key].append(_Phrase(id, pattern(joined), skip, guards[id]))
         things, awaited_by = _thing_beginnings(concepts.values(), literals), _by_string(awaited)
         keys = dict.fromkeys([*tried, *waiting, *things, *awaited_by])
-        self._beginnings = [_Beginning(key, tried[key], things.get(key, []), waiting[key], awaited_by.get(key, [])) for key in keys]
+        no, none = list[_Phrase](), list[str]()  # shared: most of the lists of tens of thousands of beginnings are empty
+        self._beginnings = [
+            _Beginning(key, tried.get(key, no), things.get(key, none), waiting.get(key, no), awaited_by.get(key, none)) for key in keys
+        ]
         self._finder = AhoCorasick(list(keys))
 
     def find(self, texts: list[str]) -> tuple[list[list[Mention]], Mapping[str, Places]]:
