@@ -240,6 +240,10 @@ class RuleExample(_Strict):
     fires: bool
 
 
+MOST_CONDITIONS = 16
+"""Of a rule: with 17, durable_rules 2.0.28 writes beyond its own memory (error 304, or a crash)."""
+
+
 class RuleEntry(_Strict):
     """Conditions that must all hold -> actions and desks, or states, or a revised scenario."""
 
@@ -270,6 +274,10 @@ class RuleEntry(_Strict):
         later = {"scenario"} if self.stage == "understanding" else {"candidate"}
         if bad := [str(c) for c in self.when if c.key in later]:
             raise ValueError(f"この種類の規則では「{bad[0]}」を使えません(助言はscenario、状態と見直しはcandidate)")
+        if len(self.when) > MOST_CONDITIONS:
+            raise ValueError(
+                f"条件が{len(self.when)}個あります。{MOST_CONDITIONS}個までです。先に決まることを declare でまとめ、state= で使ってください"
+            )
         if {e.fires for e in self.examples} != {True, False}:
             raise ValueError("examples には fires: true と fires: false が少なくとも一つずつ要ります")
         return self

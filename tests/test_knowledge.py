@@ -90,6 +90,11 @@ FAULTS = [
         "examples の条件「payed=no」の「payed」は事実の名前ではありません",
     ),
     ("empty condition", RULE.replace('["paid=yes"]', ""), 'when は ["paid=yes"] のような並びで書いてください'),
+    (
+        "too many conditions",
+        RULE.replace('["paid=yes"]', str([f"sign=s{i}" for i in range(17)]).replace("'", '"')),
+        "条件が17個あります。16個までです",
+    ),
     ("condition without brackets", RULE.replace('["paid=yes"]', "paid=yes"), 'when は ["paid=yes"] のような並びで書いてください'),
     ("no such day", RULE.replace("2026-11-24", "2026-13-45"), "2026-13-45 という日はありません"),
     ("empty phrase", "signs:\n  - id: x\n    phrases: ['']\n", "phrases の「」は、記号ではなく文字から始めてください"),

@@ -13,7 +13,7 @@ from expert.domain import URGENCIES, AdvisedDesk, Case, Decision
 from expert.errors import EngineError
 from expert.inference import Engine
 from expert.rulesets import Rulesets
-from expert.schema import Condition, RuleEntry, RuleExample
+from expert.schema import MOST_CONDITIONS, Condition, RuleEntry, RuleExample
 
 KNOWLEDGE = knowledge.load()
 ENGINE = Engine(KNOWLEDGE)
@@ -212,3 +212,13 @@ def test_many_lists_of_scenarios_do_not_overwrite_the_engines_memory() -> None:
         for i in range(150)
     ]
     assert len(Rulesets().fired("advice phishing", rules, [("scenario", "phishing")])) == len(rules)
+
+
+@pytest.mark.parametrize("operator", ["=", "!="])
+def test_the_engine_bears_as_many_conditions_as_a_rule_may_have(operator: str) -> None:
+    keys = [f"fact_{i}" for i in range(MOST_CONDITIONS)]
+    rule = next(iter(KNOWLEDGE.rules.values())).model_copy(update={"when": tuple(Condition(key, operator, ("yes",)) for key in keys)})
+    rulesets, (holds, fails) = Rulesets(), ("yes", "no") if operator == "=" else ("no", "yes")
+    for wrong in [None, *keys] * 20:
+        facts = [(key, fails if key == wrong else holds) for key in keys]
+        assert rulesets.fired("many", [rule], facts) == (set() if wrong else {rule.id})
