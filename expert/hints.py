@@ -1,7 +1,7 @@
 """What the concepts that a text mentions, and what the rules read of its facts, say of the scenario and of all facts beside the model.
 
-The model reads the text alone, so that an edit of the rules needs no training. What the rules find is a hint: weighed beside the model, with
-weights from a file, it makes a difference above all in texts of a few words.
+The model reads the text alone, so that an edit of the rules needs no training. What the rules find is a hint, weighed beside the model
+with weights from a file.
 """
 
 import csv

@@ -3,14 +3,12 @@
 import contextlib
 import gc
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
-from expert import alarm, classifier, corpus, counting, knowledge, model_cache, ranking, training
-from expert.alarm import Alarm
+from expert import classifier, corpus, knowledge, model_cache, ranking, trainer, training
 from expert.assertion import AssertionAnalyzer
 from expert.attributes import AttributeReader
 from expert.classifier import Model
@@ -23,7 +21,6 @@ from expert.knowledge import KnowledgeBase
 from expert.limits import check_text, unreadable
 from expert.literals import Literals
 from expert.matcher import Matcher
-from expert.parallel import beside
 from expert.questions import METHOD, ask_back
 from expert.recognition import UNEASY, Recognizer
 from expert.scoring import Scorer
@@ -35,6 +32,7 @@ SURE = 0.7
 _NEARLY = frozenset(("nearly", "nearly_before"))
 """Cues of what was about to happen: an intention for the rules, and nothing that the model may take for done."""
 _REMEMBERED = 5_000
+_IN_DANGER = "命や体の危険のお話でないかを、先に確かめてください。"
 
 
 class Understanding(NamedTuple):
@@ -90,7 +88,13 @@ class Expert:
                 corpus.fingerprint(files + corpus.danger_files(files)), kb.kana_version, *kb.scenarios, *kb.facts, repr(training.SETTINGS)
             )
             expert = model_cache.with_literals(lambda literals: cls(kb, literals=literals))
-            expert._model = model_cache.cached(key, lambda: expert.train(files, key, on_training))
+
+            def train() -> Model:
+                if on_training:
+                    on_training()
+                return trainer.train(files, kb, expert.tokenizer, key)
+
+            expert._model = model_cache.cached(key, train)
         return expert
 
     @property
@@ -124,33 +128,6 @@ class Expert:
     def versions(self) -> Mapping[str, str]:
         """What an answer was made with: of the knowledge and of the model."""
         return {"knowledge": self.knowledge.version, "model": self.model.key}
-
-    def train(self, files: list[Path], key: str, on_training: Callable[[], None] | None = None) -> Model:
-        """Train the classifier on labelled files."""
-        if on_training:
-            on_training()
-        examples = corpus.load(files, self.knowledge.scenarios, self.knowledge.facts)
-        texts = [e.text for e in examples]
-        middle = max(1, len(texts) * 12 // 25)  # the process with fewer texts has more to load
-        rest = beside(lambda: counting.count(self._countable(texts[middle:])))  # reading takes half of the time
-        counts = counting.joined(counting.count(self._countable(texts[:middle])), rest)
-        unknown = dict.fromkeys(self.knowledge.facts, "unknown")
-        facts = [{**unknown, **e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
-        alarm_beside = beside(partial(self._alarm, corpus.sentences(corpus.danger_files(files)), examples))
-        model = training.train(counts, [e.scenario for e in examples], facts, [e.writer for e in examples], key)
-        return replace(model, alarm=alarm_beside())
-
-    def _alarm(self, sentences: Sequence[tuple[str, bool]], examples: Sequence[corpus.Example]) -> Alarm | None:
-        """Learnt from the sentences, from texts of one sentence that speak of danger, and from every third story without."""
-        safe = [e for e in examples[::3] if e.facts.get("danger") != "yes" and "danger" not in e.unsure_facts]
-        normal = self.tokenizer.normal
-        cries = [normal(e.text) for e in examples if e.facts.get("danger") == "yes"]
-        said = [(normal(sentence), danger) for sentence, danger in sentences] + [(cry, True) for cry in cries if len(alarm.sentences(cry)) == 1]
-        return training.fit_alarm(said if sentences else [], [normal(e.text) for e in safe])
-
-    def _countable(self, texts: Iterable[str]) -> Iterator[tuple[classifier.Features, str]]:
-        """Of each text the features that `counting.count` does not take from its characters, and these."""
-        return ((classifier.words(tokens), tokens.normal) for tokens in map(self.tokenizer.tokenize, texts))
 
     def features(self, text: str) -> classifier.Features:
         """What the classifier sees of a text."""
@@ -228,7 +205,7 @@ class Expert:
             decision=decision,
             questions=self._questions(case, decision, decide, uneasy=understood.uneasy) if asks else (),
             versions=self.versions,
-            decider=understood.unreadable or (self._decider(scores) if needs_review else None),
+            decider=understood.unreadable or (_IN_DANGER if sent_away else self._decider(scores) if needs_review else None),
             read_as=understood.text.normal if understood.text.kana else None,
         )
 

@@ -221,12 +221,13 @@ def test_the_model_applied_here_equals_scikit_learn(expert: Expert) -> None:
     import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    from expert import counting, training
+    from expert import counting, trainer, training
 
     texts = [e.text for e in corpus.load(corpus.training_files(), expert.knowledge.scenarios, expert.knowledge.facts)][::48]
     found = [expert.features(t) for t in texts]
     labels = [f"s{i % 5}" for i in range(len(texts))]
-    counts = counting.joined(counting.count(expert._countable(texts[:99])), lambda: counting.count(expert._countable(texts[99:])))
+    first, rest = (trainer.countable(part, expert.tokenizer) for part in (texts[:99], texts[99:]))
+    counts = counting.joined(counting.count(first), lambda: counting.count(rest))
     model = training.train(counts, labels, [{} for _ in texts], [], "key")
     vectorizer = TfidfVectorizer(analyzer=lambda f: f, sublinear_tf=True, min_df=training.SETTINGS.min_df)
     matrix = vectorizer.fit_transform(found)

@@ -260,6 +260,7 @@ def test_beside_a_game_danger_is_asked_first_and_the_case_is_for_review(expert: 
     assert answer.scenario == "out_of_scope"
     assert answer.fact("danger") == "unknown"
     assert answer.needs_review
+    assert "命や体の危険" in (answer.decider or "")
     assert answer.questions[0].fact == "danger"
 
 
