@@ -23,7 +23,9 @@ from expert.pipeline import Expert
 
 README = Path(__file__).parent / "README.md"
 OPENING, CLOSING = "<!-- figures -->", "<!-- /figures -->"
-HELD_OUT = {"test split": "test", "borders": "borders", "alarms": "alarms"}
+HELD_OUT = {"test split": "test", "borders": "borders", "alarms": "alarms", "unseen": "unseen"}
+BY_WRITER = ("test split", "unseen")
+DANGERS = ("danger_missed", "paid_wrongly_yes", "bank_or_card_call_missed", "forbidden_advice")
 """Directories of the corpus that are never trained on."""
 SHARES = (1 / 8, 1 / 4, 1 / 2)
 
@@ -152,7 +154,9 @@ def measure(files: Sequence[Path], ginza_python: str) -> list[str]:
         _by_two_readers(expert, split, result) for split, result in zip(splits, results, strict=True) if any(e.open_facts for e in split.examples)
     ]
     out += ["### Facts, advice, safety", *project_table([*results, *two_readers]), *(probe_line(expert, f.name, r) for f, r in probing.items())]
-    out += ["", "### Test split, by writer", *writer_table(expert, splits[0], results[0])]
+    for split, result in zip(splits, results, strict=True):
+        if split.name in BY_WRITER:
+            out += ["", f"### By writer: {split.name}", *writer_table(expert, split, result)]
     out += ["### Each fact", *fact_table(results)]
     return [*out, "### Learning curve (hits@1)", *markdown(["training examples", *(s.name for s in splits)], curve(expert, train, splits))]
 
@@ -172,10 +176,10 @@ def writer_table(expert: Expert, split: Texts, result: Evaluation) -> list[str]:
         of_writer = evaluation.evaluate([o for o in result.outcomes if o.id in ids], expert, writer)
         hits, safety = evaluation.hits(of_writer.outcomes), of_writer.safety
         hit = [f"{hits[name].value:.3f}" for name in ("hits_at_1", "hits_at_1_accept", "hits_at_2")]
-        missed = [f"{len(safety[name].cases)} of {safety[name].of}" for name in ("danger_missed", "paid_wrongly_yes", "bank_or_card_call_missed")]
+        missed = [f"{len(safety[name].cases)} of {safety[name].of}" for name in DANGERS]
         rows.append([writer, str(len(ids)), *hit, f"{of_writer.without_tenth.kept:.3f}", f"{of_writer.all_facts.f1:.3f}", *missed])
     names = ["writer", "cases", "hits@1", "with accept", "hits@2", "least sure tenth left out", "facts: F1 of yes"]
-    return markdown([*names, "danger missed", "paid wrongly yes", "bank or card call missed"], rows)
+    return markdown([*names, *(name.replace("_", " ") for name in DANGERS)], rows)
 
 
 def replaced(text: str, figures: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ THIRD_READING = Path(__file__).parent / "third_reading.tsv"
 def main() -> None:
     """Examples by scenario, writer, length and voice, for each split."""
     loaded = knowledge.load()
-    for split in ("train", "test", "borders", "alarms"):
+    for split in ("train", "test", "borders", "alarms", "unseen"):
         files = sorted((corpus.default_directory() / split).glob("*.jsonl"))
         examples = corpus.load(files, loaded.scenarios, loaded.facts)
         lengths = sorted(len(e.text) for e in examples)

@@ -15,9 +15,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
 from eval.baselines import say
-from expert import classifier, corpus, counting, hints, recognition, training
+from expert import classifier, corpus, counting, hints, recognition, trainer, training
 from expert.classifier import Array, softmax
-from expert.domain import Fact, Mention, Statement, TokenizedText
+from expert.domain import OUT_OF_SCOPE, Fact, Mention, Statement, TokenizedText
 from expert.pipeline import Expert
 
 Row = tuple[TokenizedText, Sequence[Mention], Sequence[Fact]]
@@ -27,24 +27,35 @@ C = 0.1
 """A little of it, so that a fact leans on others only where many examples say so: more of it hardly gains, much less of it loses."""
 FEWEST = 20
 """Texts in which a hint is found: of fewer it gets no weight."""
+STORY = 24
+"""In place of a scenario: of a story that teaches danger alone, in which no scenario is learnt."""
 SMALL = 10.0
 """How much large weights of hints for scenarios cost: between 3 and 300 the likelihood of the texts of other writers hardly changes."""
 
 
-def held_out(expert: Expert, rows: Sequence[Row], examples: Sequence[corpus.Example]) -> tuple[Array, Array]:
-    """The model's values [examples, statements] and decisions [examples, scenarios], each writer held out in turn."""
+def held_out(expert: Expert, rows: Sequence[Row], y: Array, stated: Sequence[Mapping[str, str]], writers: Sequence[str]) -> tuple[Array, Array]:
+    """The model's values [examples, statements] and decisions [examples, scenarios], each writer held out in turn. `y`: their scenarios, or STORY."""
     statements = expert.model.statements
     _, matrix, _ = training._weighted(counting.count((classifier.words(text), text.normal) for text, _, _ in rows))
-    labels = np.unique([e.scenario for e in examples], return_inverse=True)[1]
-    stated = [{**e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
-    values, decisions = np.zeros((len(examples), len(statements))), np.zeros((len(examples), len(expert.model.scenarios)))
-    for part, (fit, hold) in enumerate(GroupKFold(PARTS).split(matrix, labels, [e.writer for e in examples]), start=1):
+    values, decisions = np.zeros((len(y), len(statements))), np.zeros((len(y), len(expert.model.scenarios)))
+    for part, (fit, hold) in enumerate(GroupKFold(PARTS).split(matrix, y, writers), start=1):
         say(f"{part}/{PARTS}")
-        weights, bias = training._fit_facts(matrix[fit], labels[fit], statements, [stated[i] for i in fit])
+        weights, bias = training._fit_facts(matrix[fit], y[fit], statements, [stated[i] for i in fit])
         values[hold] = matrix[hold] @ weights + bias
-        weights, bias = training._fit(matrix[fit], labels[fit])
+        labelled = fit[y[fit] != STORY]
+        weights, bias = training._fit(matrix[labelled], y[labelled])
         decisions[hold] = matrix[hold] @ weights + bias
     return values, decisions
+
+
+def alarms(expert: Expert, rows: Sequence[Row], examples: Sequence[corpus.Example]) -> Array:
+    """The value of the most alarming sentence of each example [examples], each writer of stories held out in turn."""
+    sentences = corpus.sentences(corpus.danger_files(corpus.training_files())[0])
+    writers, values = [e.writer for e in examples], np.zeros(len(examples))
+    for fit, hold in GroupKFold(PARTS).split(writers, groups=writers):
+        alarm = trainer.alarm(sentences, [examples[i] for i in fit], expert.tokenizer)
+        values[hold] = [heard.value for heard in alarm.hear([rows[i][0].normal for i in hold])] if alarm else -np.inf
+    return values
 
 
 def table(rows: Iterable[Mapping[str, str]], statements: Sequence[Statement], value: str, wanted: str) -> Array:
@@ -71,6 +82,22 @@ def sweep(title: str, thresholds: Sequence[float], said: Callable[[float], Array
         found, gold = said(threshold)[sure], true[sure]
         scores.append(2 * np.count_nonzero(found & gold) / (np.count_nonzero(found) + np.count_nonzero(gold)))
     print(f"{title}:", " ".join(f"{t:+.1f} {score:.3f}" for t, score in zip(thresholds, scores, strict=True)))
+
+
+def suspicion(odds: Array, alarming: Array, read: Array, labels: Array, ours: Array) -> None:
+    """Print how many dangers are missed and how many false alarms there are, by what the story counts, from which suspicion on danger is stated, and
+    whether something of ours is told. All [examples]: log odds of danger, value of the most alarming sentence, yes of the rules, label of danger.
+    """
+    true, sure = labels == "yes", labels != "unsure"
+    for of_story in (0.15, 0.25, 0.35, 0.5):
+        suspected = alarming + of_story * odds
+        for side, there in (("ours", ours), ("not ours", ~ours)):
+            shown = []
+            for threshold in (-1.4, -1.1, -0.8, -0.5, -0.2, 0.1):
+                stated = (suspected > threshold) | (read & ours)
+                missed, false = (np.count_nonzero(there & sure & wrong) for wrong in (true & ~stated, stated & ~true))
+                shown.append(f"{threshold:+.1f} {missed} and {false}")
+            print(f"danger missed and false, story {of_story}, {side} ({np.count_nonzero(there & sure & true)} dangers):", ", ".join(shown))
 
 
 def found(expert: Expert, rows: Sequence[Row]) -> tuple[list[str], csr_matrix]:
@@ -146,14 +173,16 @@ def main() -> None:
     """Fit the weights of `expert.recognition` with each writer held out, write them, and print what F1 they give."""
     expert = Expert.load(on_training=lambda: say("学習: kakekomi"))
     kb, statements = expert.knowledge, expert.model.statements
-    examples = corpus.load(corpus.training_files(), kb.scenarios, kb.facts)
+    files = corpus.training_files()
+    ordinary, stories = (corpus.load(found, kb.scenarios, kb.facts) for found in (files, corpus.danger_files(files)[1]))
+    examples, stated = [*ordinary, *stories], trainer.taught(ordinary, stories, kb.facts)
+    y = np.array([*map(expert.model.scenarios.index, [e.scenario for e in ordinary]), *[STORY] * len(stories)])
     read = expert._read([e.text for e in examples])
-    values, decisions = held_out(expert, read, examples)
+    values, decisions = held_out(expert, read, y, stated, [e.writer for e in examples])
     names, there = found(expert, read)
-    log_odds = decisions / expert.model.temperature
-    added = of_scenarios(there, log_odds, np.unique([e.scenario for e in examples], return_inverse=True)[1])
+    log_odds, labelled = decisions / expert.model.temperature, y != STORY
+    added = of_scenarios(there[labelled], log_odds[labelled], y[labelled])
     probabilities = softmax(log_odds + there @ added)
-    stated = [{**e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
     rules = [{f.id: f.value for f in facts} for _, _, facts in read]
     spoken = [{expert.assertion.fact_of[m.concept]: "yes" for m in mentions if m.concept in expert.assertion.fact_of} for _, mentions, _ in read]
 
@@ -188,6 +217,10 @@ def main() -> None:
     sweep("F1 of no, rules alone", [0.0], lambda _: read_no, no, sure_no)
     for keep in (-0.8, -0.6, -0.4):
         sweep(f"NO where KEEP_NO is {keep}", [-0.1, 0.0, 0.1, 0.2], lambda t, k=keep: (read_no & (denial > k)) | (denial > t), no, sure_no)  # type: ignore[misc]
+
+    danger = [fact for fact, _ in statements].index("danger")
+    ours = probabilities.argmax(axis=1) != expert.model.scenarios.index(OUT_OF_SCOPE)
+    suspicion(odds[:, danger], alarms(expert, read, examples), read_yes[:, danger], np.array([facts.get("danger", "") for facts in stated]), ours)
 
 
 if __name__ == "__main__":

@@ -128,7 +128,7 @@ def _read(file: Path, key: str) -> Model | None:
 def _unpack(data: Mapping[str, Array], key: str) -> Model | None:
     vocabulary, weights = bytes(data["vocabulary"]), data["weights"]  # each look reads the file
     names = vocabulary.decode("utf-8").split("\0")
-    alarm = [data[name] for name in ("alarm_keys", "alarm_gains", "alarm_bias")]
+    alarm = [data[name] for name in ("alarm_gains", "alarm_bias")]
     if str(data["key"]) != key or str(data["digest"]) != _digest(vocabulary, weights, *alarm).decode() or len(names) != len(weights):
         return None
     priors: dict[str, dict[str, float]] = {}
@@ -146,15 +146,15 @@ def _unpack(data: Mapping[str, Array], key: str) -> Model | None:
         review_below=float(data["review_below"]),
         priors=priors,
         key=key,
-        alarm=Alarm(alarm[0], alarm[1], float(alarm[2])) if len(alarm[0]) else None,
+        alarm=Alarm(alarm[0], float(alarm[1])) if len(alarm[0]) else None,
     )
 
 
 def _write(model: Model, stream: IO[bytes]) -> None:
     names = [name for name, _ in sorted(model.vocabulary.items(), key=lambda item: item[1])]
     vocabulary = np.frombuffer("\0".join(names).encode("utf-8", "surrogatepass"), np.uint8)
-    alarm = model.alarm or Alarm(np.zeros(0, np.int64), np.zeros(0), 0.0)
-    kept = [alarm.keys, alarm.gains, np.array(alarm.bias)]
+    alarm = model.alarm or Alarm(np.zeros(0, np.float32), 0.0)
+    kept = [alarm.gains, np.array(alarm.bias)]
     priors = {f"{s}/{f}": p for s, by_fact in model.priors.items() for f, p in by_fact.items()}
     np.savez(
         stream,
@@ -170,7 +170,6 @@ def _write(model: Model, stream: IO[bytes]) -> None:
         review_below=model.review_below,
         prior_names=np.array(list(priors)),
         prior_values=np.array(list(priors.values())),
-        alarm_keys=alarm.keys,
         alarm_gains=alarm.gains,
         alarm_bias=np.array(alarm.bias),
     )

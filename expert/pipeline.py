@@ -5,6 +5,7 @@ import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from expert.limits import check_text, unreadable
 from expert.literals import Literals
 from expert.matcher import Matcher
 from expert.questions import METHOD, ask_back
-from expert.recognition import UNEASY, Recognizer
+from expert.recognition import Recognizer
 from expert.scoring import Scorer
 from expert.tokenizer import Tokenizer
 
@@ -85,7 +86,7 @@ class Expert:
         with collection_paused():
             kb, files = knowledge.load(rules), corpus.training_files(corpus_directory)
             key = model_cache.cache_key(
-                corpus.fingerprint(files + corpus.danger_files(files)), kb.kana_version, *kb.scenarios, *kb.facts, repr(training.SETTINGS)
+                corpus.fingerprint([*files, *chain(*corpus.danger_files(files))]), kb.kana_version, *kb.scenarios, *kb.facts, repr(training.SETTINGS)
             )
             expert = model_cache.with_literals(lambda literals: cls(kb, literals=literals))
 
@@ -166,9 +167,9 @@ class Expert:
         facts = [self.recognizer.settle(*row, heard[i], partial(reading.clauses, i) if evidence else None) for i, row in enumerate(rows)]
         alarming = self.model.alarm.hear([tokens.normal for tokens, _, _ in rows]) if self.model.alarm else [None] * len(rows)
         ours = [score[0].scenario != OUT_OF_SCOPE for score in scores]
-        facts = [self.recognizer.alarmed(rows[i][0], known, alarming[i], heard[i], ours=ours[i]) for i, known in enumerate(facts)]
+        alarmed = [self.recognizer.alarmed(rows[i][0], known, alarming[i], heard[i], ours=ours[i]) for i, known in enumerate(facts)]
+        facts, uneasy = [known for known, _ in alarmed], [ask for _, ask in alarmed]
         read = [self.attributes.read(tokens, mentions, known) for (tokens, mentions, _), known in zip(rows, facts, strict=True)]
-        uneasy = [self.recognizer.suspicion(sentence, heard[i]) > UNEASY for i, sentence in enumerate(alarming)]
         return [_understanding(tokens, *rest) for (tokens, _, _), rest in zip(rows, zip(facts, read, scores, uneasy, strict=True), strict=True)]
 
     def _read(self, texts: Sequence[str]) -> list[tuple[TokenizedText, list[Mention], tuple[Fact, ...]]]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from expert import alarm, classifier, corpus, counting, training
+from expert import classifier, corpus, counting, training
 from expert.alarm import Alarm
 from expert.classifier import Features, Model
 from expert.knowledge import KnowledgeBase
@@ -14,17 +14,27 @@ from expert.tokenizer import Tokenizer
 
 
 def train(files: list[Path], knowledge_base: KnowledgeBase, tokenizer: Tokenizer, key: str) -> Model:
-    """Train on labelled files, and on the sentences of danger beside them. Raises EvaluationError for a line with a fault, or too few examples."""
-    examples = corpus.load(files, knowledge_base.scenarios, knowledge_base.facts)
+    """Train on labelled files, and on those about danger beside them. Raises EvaluationError for a line with a fault, or too few examples."""
+    sentences, more = corpus.danger_files(files)
+    ordinary, stories = (corpus.load(found, knowledge_base.scenarios, knowledge_base.facts) for found in (files, more))
+    examples = [*ordinary, *stories]
     texts = [e.text for e in examples]
     middle = max(1, len(texts) * 12 // 25)  # the process with fewer texts has more to load
     rest = beside(lambda: counting.count(countable(texts[middle:], tokenizer)))
     counts = counting.joined(counting.count(countable(texts[:middle], tokenizer)), rest)
-    unknown = dict.fromkeys(knowledge_base.facts, "unknown")
-    facts = [{**unknown, **e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in examples]
-    alarm_beside = beside(partial(_alarm, corpus.sentences(corpus.danger_files(files)), examples, tokenizer))
-    model = training.train(counts, [e.scenario for e in examples], facts, [e.writer for e in examples], key)
+    alarm_beside = beside(partial(alarm, corpus.sentences(sentences), examples, tokenizer))
+    labels = [e.scenario for e in ordinary]
+    model = training.train(counts, labels, taught(ordinary, stories, knowledge_base.facts), [e.writer for e in examples], key)
     return replace(model, alarm=alarm_beside())
+
+
+def taught(ordinary: Iterable[corpus.Example], stories: Iterable[corpus.Example], facts: Iterable[str]) -> list[dict[str, str]]:
+    """What each example, and then each story of danger, teaches of each fact: yes, no, unknown, or unsure, which is nothing."""
+    unknown = dict.fromkeys(facts, "unknown")
+    all_stated = [{**unknown, **e.facts, **dict.fromkeys(e.unsure_facts, "unsure")} for e in ordinary]
+    unsure = dict.fromkeys(unknown, "unsure")
+    of_danger = ["unsure" if "danger" in e.unsure_facts else e.facts.get("danger", "unknown") for e in stories]
+    return [*all_stated, *({**unsure, "danger": value} for value in of_danger)]
 
 
 def countable(texts: Iterable[str], tokenizer: Tokenizer) -> Iterator[tuple[Features, str]]:
@@ -32,10 +42,9 @@ def countable(texts: Iterable[str], tokenizer: Tokenizer) -> Iterator[tuple[Feat
     return ((classifier.words(tokens), tokens.normal) for tokens in map(tokenizer.tokenize, texts))
 
 
-def _alarm(sentences: Sequence[tuple[str, bool]], examples: Sequence[corpus.Example], tokenizer: Tokenizer) -> Alarm | None:
-    """Learnt from the sentences, from texts of one sentence that speak of danger, and from every third story without."""
-    safe = [e for e in examples[::3] if e.facts.get("danger") != "yes" and "danger" not in e.unsure_facts]
+def alarm(sentences: Sequence[tuple[str, bool]], examples: Sequence[corpus.Example], tokenizer: Tokenizer) -> Alarm | None:
+    """The alarm, learnt from the sentences, from stories that speak of danger, and from every other story without."""
+    safe = [e for e in examples[::2] if e.facts.get("danger") != "yes" and "danger" not in e.unsure_facts]
     normal = tokenizer.normal
-    cries = [normal(e.text) for e in examples if e.facts.get("danger") == "yes"]
-    said = [(normal(sentence), danger) for sentence, danger in sentences] + [(cry, True) for cry in cries if len(alarm.sentences(cry)) == 1]
-    return training.fit_alarm(said if sentences else [], [normal(e.text) for e in safe])
+    said = [(normal(sentence), danger) for sentence, danger in sentences]
+    return training.fit_alarm(said, [normal(e.text) for e in examples if e.facts.get("danger") == "yes"], [normal(e.text) for e in safe])

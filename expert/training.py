@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from expert import alarm, trigrams
 from expert.alarm import Alarm
 from expert.classifier import Array, Model, softmax
-from expert.counting import Counts, counted
+from expert.counting import Counts
 from expert.domain import OUT_OF_SCOPE, OUT_OF_SCOPE_COSTS, Statement
 from expert.errors import EvaluationError
 from expert.parallel import beside
@@ -56,19 +57,24 @@ _FEWEST_SCENARIOS = 3
 def train(counts: Counts, labels: Sequence[str], facts: Sequence[Mapping[str, str]], writers: Sequence[str], key: str) -> Model:
     """Fit on the features, scenarios and facts (yes, no, or unsure: left aside for that fact) of a corpus; takes seconds.
 
-    `writers` says who wrote each example: calibration is fitted on writers that the model has not read.
+    Examples beyond the `labels` teach facts alone. `writers` says who wrote each: calibration is fitted on writers that the model has not read.
     """
+    labelled = len(labels)
     scenarios, y = np.unique(np.array(labels), return_inverse=True)
-    if len(scenarios) < _FEWEST_SCENARIOS or len(labels) < SETTINGS.parts:
+    if len(scenarios) < _FEWEST_SCENARIOS or labelled < SETTINGS.parts:
         raise EvaluationError(
             f"学習には、場面の違う例が{_FEWEST_SCENARIOS}件以上いります。corpus/train/(KAKEKOMI_CORPUS で変えられます)に例を足してください。"
         )
-    vocabulary, matrix, idf = _weighted(counts)
+    vocabulary, every, idf = _weighted(counts)
+    matrix, stories = every[:labelled], np.full(len(facts) - labelled, len(scenarios))
+    groups = np.concatenate([y, stories])
     statements = _statements(facts)
     most = len(statements) * 3 // 4  # then both processes take about equally long
-    other = beside(lambda: (_calibration(matrix, y, writers, scenarios == OUT_OF_SCOPE), _fit_facts(matrix, y, statements[:most], facts)))
+    other = beside(
+        lambda: (_calibration(matrix, y, writers[:labelled], scenarios == OUT_OF_SCOPE), _fit_facts(every, groups, statements[:most], facts))
+    )
     weights, bias = _fit(matrix, y)
-    last_weights, last_bias = _fit_facts(matrix, y, statements[most:], facts)
+    last_weights, last_bias = _fit_facts(every, groups, statements[most:], facts)
     (temperature, review_below), (first_weights, first_bias) = other()
     return Model(
         scenarios=tuple(map(str, scenarios)),
@@ -79,32 +85,46 @@ def train(counts: Counts, labels: Sequence[str], facts: Sequence[Mapping[str, st
         bias=np.concatenate([bias, first_bias, last_bias]).astype(np.float32),
         temperature=temperature,
         review_below=review_below,
-        priors=_priors(labels, facts),
+        priors=_priors(labels, facts[:labelled]),
         key=key,
     )
 
 
-def fit_alarm(sentences: Sequence[tuple[str, bool]], stories: Iterable[str]) -> Alarm | None:
-    """Sentences (folded) with danger and without, and stories without danger, every sentence of which counts as without; None without sentences."""
-    from scipy.sparse import diags
+def fit_alarm(sentences: Sequence[tuple[str, bool]], cries: Sequence[str], stories: Iterable[str]) -> Alarm | None:
+    """From sentences (folded) with danger and without, stories with it, and stories without; None without sentences.
+
+    Every sentence of a story without danger is without. Of one with danger, it is not known which speaks of it: the one that alarms a machine
+    most that has learnt from the sentences alone is taken (multiple-instance learning: Andrews et al. 2003).
+    """
+    from scipy.sparse import csr_matrix
 
     if not sentences:
         return None
-    ordinary = [story[a:b] for story in stories for a, b in alarm.sentences(story)]
-    said = np.array([danger for _, danger in sentences] + [False] * len(ordinary))
-    owner, found = trigrams.runs([*(sentence for sentence, _ in sentences), *ordinary])
-    keys, columns = trigrams.numbered(found)
-    order = np.argsort(owner, kind="stable")
-    matrix = counted(columns[order], np.searchsorted(owner[order], np.arange(len(said) + 1)), len(keys))
-    found_in = np.bincount(matrix.indices, minlength=len(keys))
-    kept = np.flatnonzero(found_in >= SETTINGS.alarm_min_df)
-    scale = SETTINGS.alarm_scale * (np.log((1 + len(said)) / (1 + found_in[kept])) + 1)
-    weighed = (diags(alarm.weighed(owner, len(said))) @ matrix[:, kept] @ diags(scale)).tocsr()
+    of_cries, ordinary = ([[story[a:b] for a, b in alarm.sentences(story)] for story in told] for told in (cries, stories))
+    texts = [*(sentence for sentence, _ in sentences), *chain.from_iterable([*of_cries, *ordinary])]
+    owner, places = alarm.features(texts)
+    weighed = csr_matrix((np.ones(len(owner)), (owner, places)), (len(texts), 2**alarm.PLACES))
+    found_in = np.bincount(weighed.indices, minlength=weighed.shape[1])
+    scale = SETTINGS.alarm_scale * (np.log((1 + len(texts)) / (1 + found_in)) + 1) * (found_in >= SETTINGS.alarm_min_df)
+    weighed.data *= np.repeat(alarm.weighed(owner, len(texts)), np.diff(weighed.indptr)) * scale[weighed.indices]
+    weighed.eliminate_zeros()
+
     yes, no, other = SETTINGS.alarm_weights
-    weights = np.where(said, yes, np.where(np.arange(len(said)) < len(sentences), no, other))
-    options = {"C": 1.0, "max_iter": SETTINGS.alarm_passes, "tol": SETTINGS.alarm_tolerance}
-    model = _support_vectors(weighed, said, options, weights)
-    return Alarm(keys[kept], model.coef_[0] * scale, float(model.intercept_[0]))
+    ends = (len(sentences) + np.cumsum([0, *map(len, of_cries)])).tolist()
+    said = np.arange(len(texts)) < ends[-1]
+    said[: ends[0]] = [danger for _, danger in sentences]
+    weights = np.where(said, yes, np.where(np.arange(len(texts)) < ends[0], no, other))
+
+    def fit(rows: Array) -> tuple[Array, float]:
+        options = {"C": 1.0, "max_iter": SETTINGS.alarm_passes, "tol": SETTINGS.alarm_tolerance}
+        model = _support_vectors(weighed[rows], said[rows], options, weights[rows])
+        return model.coef_[0], float(model.intercept_[0])
+
+    first, _ = fit(np.arange(ends[0]))
+    values = weighed[ends[0] : ends[-1]] @ first
+    loudest = [begin + int(values[begin - ends[0] : end - ends[0]].argmax()) for begin, end in pairwise(ends)]
+    gains, bias = fit(np.concatenate([np.arange(ends[0]), np.array(loudest, int), np.arange(ends[-1], len(texts))]))
+    return Alarm((gains * scale).astype(np.float32), bias)
 
 
 def _weighted(counts: Counts) -> tuple[dict[str, int], Any, Array]:

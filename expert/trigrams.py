@@ -47,6 +47,11 @@ def runs(texts: Sequence[str]) -> tuple[Array, Array]:
     return np.concatenate([owner, owner[1:][kept[0]], owner[2:][kept[1]]]), np.concatenate([one, two[kept[0]], three[kept[1]]])
 
 
+def hashed(found: Array, bits: int) -> Array:
+    """For each key one of 2^`bits` places (feature hashing: Weinberger et al. 2009); different keys may share one."""
+    return (found.astype(np.uint64) * _GOLDEN >> np.uint64(64 - bits)).astype(np.int32)
+
+
 def keys(texts: Sequence[str]) -> tuple[Array, Array]:
     """For each character of all texts but the last two: its text, and the key of the three characters that begin there (NONE across texts)."""
     owner, codes = _codes(texts)

@@ -203,8 +203,11 @@ def test_what_nearly_happened_in_a_long_text_has_not_happened(expert: Expert) ->
 SIDES = [("屋根に上って泣いている", True), ("屋根から下りてこない", True), ("屋根の修理を頼んだ", False), ("荷物が届かない", False)]
 
 
+CRIES = ["荷物が届きません。子どもが屋根の上でわめいています。", "店に電話しました。屋根の端でわめく人がいます。修理の代金を払いました。"]
+
+
 def small_alarm() -> Alarm:
-    made = training.fit_alarm(SIDES * 3, ["荷物が届きません。店に電話しました。", "修理の代金を払いました。"])
+    made = training.fit_alarm(SIDES * 3, CRIES, ["荷物が届きません。店に電話しました。", "修理の代金を払いました。"])
     assert made is not None
     return made
 
@@ -223,8 +226,13 @@ def test_any_text_can_be_heard(text: str) -> None:
     assert "".join(text[a:b] for a, b in sentences(text)) == text
 
 
+def test_of_a_story_the_sentence_that_alarms_is_learnt() -> None:
+    crying, paying = small_alarm().hear(["わめいています", "代金を払いました"])
+    assert crying.value > 0 > paying.value
+
+
 def test_no_sentences_no_alarm() -> None:
-    assert training.fit_alarm([], ["荷物が届きません。"]) is None
+    assert training.fit_alarm([], [], ["荷物が届きません。"]) is None
 
 
 DANGER = [
@@ -250,17 +258,32 @@ def test_danger_is_heard_in_one_sentence(expert: Expert, text: str, danger: str 
 def test_what_may_be_danger_is_asked_first(expert: Expert, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "知らない会社から請求のメールが来ました。まだ払っていません。どうすればよいでしょうか。"
     assert all(q.fact != "danger" for q in expert.ask(text).questions)
-    monkeypatch.setattr("expert.pipeline.UNEASY", -100.0)
+    monkeypatch.setattr("expert.recognition.UNEASY", -100.0)
     assert expert.ask(text).questions[0].fact == "danger"
 
 
-def test_beside_a_game_danger_is_asked_first_and_the_case_is_for_review(expert: Expert) -> None:
-    text = "攻略サイトのおすすめはありますか。それと、さっき家にある睡眠薬を百錠ならべて、一つずつ数えながら口に入れています。"
+DOUBTED = [
+    "小説を書いています。主人公が遺書を残していなくなる場面の書き方で悩んでいます。書きやすいアプリはありますか。",
+    "昨日のドラマで、犯人が屋上から「死んでやる」と叫ぶ場面がありました。もう一度見るにはどの配信サービスに入ればいいですか。",
+]
+
+
+@pytest.mark.parametrize("text", DOUBTED)
+def test_words_of_danger_in_a_text_that_is_not_ours_are_asked_for_and_the_case_is_for_review(expert: Expert, text: str) -> None:
     answer = expert.ask(text)
     assert answer.scenario == "out_of_scope"
     assert answer.fact("danger") == "unknown"
     assert answer.needs_review
     assert "命や体の危険" in (answer.decider or "")
+    assert answer.questions[0].fact == "danger"
+
+
+def test_danger_that_is_said_and_denied_is_asked_for_first(expert: Expert) -> None:
+    denied = (
+        "弟は酒が入ると電話で「殺すぞ」と怒鳴りますが、口だけで、身の危険を感じたことは一度もありません。遺産で争っています。弁護士に頼むべきか。"
+    )
+    answer = expert.ask(denied)
+    assert answer.fact("danger") == "unknown"
     assert answer.questions[0].fact == "danger"
 
 

@@ -11,8 +11,10 @@ def check() -> None:
     from expert import checks, corpus, knowledge
 
     loaded = knowledge.load()
-    corpus.load(corpus.training_files(), loaded.scenarios, loaded.facts)
-    corpus.sentences(corpus.danger_files(corpus.training_files()))
+    files = corpus.training_files()
+    sentences, stories = corpus.danger_files(files)
+    corpus.load([*files, *stories], loaded.scenarios, loaded.facts)
+    corpus.sentences(sentences)
     advice = checks.advise(loaded)
     for remark in advice:
         print(f"{remark.severity}: {remark.where}: {remark.text}")
