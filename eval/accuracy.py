@@ -24,9 +24,11 @@ from expert.pipeline import Expert
 README = Path(__file__).parent / "README.md"
 OPENING, CLOSING = "<!-- figures -->", "<!-- /figures -->"
 HELD_OUT = {"test split": "test", "borders": "borders", "alarms": "alarms", "unseen": "unseen"}
-BY_WRITER = ("test split", "unseen")
-DANGERS = ("danger_missed", "paid_wrongly_yes", "bank_or_card_call_missed", "forbidden_advice")
 """Directories of the corpus that are never trained on."""
+BY_WRITER = ("test split", "unseen")
+"""Splits that are shown writer by writer."""
+SAFETY = ("danger_missed", "paid_wrongly_yes", "bank_or_card_call_missed", "forbidden_advice")
+"""What costs somebody money or more, as `evaluation` names it."""
 SHARES = (1 / 8, 1 / 4, 1 / 2)
 
 
@@ -176,10 +178,10 @@ def writer_table(expert: Expert, split: Texts, result: Evaluation) -> list[str]:
         of_writer = evaluation.evaluate([o for o in result.outcomes if o.id in ids], expert, writer)
         hits, safety = evaluation.hits(of_writer.outcomes), of_writer.safety
         hit = [f"{hits[name].value:.3f}" for name in ("hits_at_1", "hits_at_1_accept", "hits_at_2")]
-        missed = [f"{len(safety[name].cases)} of {safety[name].of}" for name in DANGERS]
+        missed = [f"{len(safety[name].cases)} of {safety[name].of}" for name in SAFETY]
         rows.append([writer, str(len(ids)), *hit, f"{of_writer.without_tenth.kept:.3f}", f"{of_writer.all_facts.f1:.3f}", *missed])
     names = ["writer", "cases", "hits@1", "with accept", "hits@2", "least sure tenth left out", "facts: F1 of yes"]
-    return markdown([*names, *(name.replace("_", " ") for name in DANGERS)], rows)
+    return markdown([*names, *(name.replace("_", " ") for name in SAFETY)], rows)
 
 
 def replaced(text: str, figures: Sequence[str]) -> str:

@@ -27,14 +27,15 @@ C = 0.1
 """A little of it, so that a fact leans on others only where many examples say so: more of it hardly gains, much less of it loses."""
 FEWEST = 20
 """Texts in which a hint is found: of fewer it gets no weight."""
-STORY = 24
-"""In place of a scenario: of a story that teaches danger alone, in which no scenario is learnt."""
 SMALL = 10.0
 """How much large weights of hints for scenarios cost: between 3 and 300 the likelihood of the texts of other writers hardly changes."""
 
 
 def held_out(expert: Expert, rows: Sequence[Row], y: Array, stated: Sequence[Mapping[str, str]], writers: Sequence[str]) -> tuple[Array, Array]:
-    """The model's values [examples, statements] and decisions [examples, scenarios], each writer held out in turn. `y`: their scenarios, or STORY."""
+    """The model's values [examples, statements] and decisions [examples, scenarios], each writer held out in turn.
+
+    `y`: their scenarios, or one more for stories.
+    """
     statements = expert.model.statements
     _, matrix, _ = training._weighted(counting.count((classifier.words(text), text.normal) for text, _, _ in rows))
     values, decisions = np.zeros((len(y), len(statements))), np.zeros((len(y), len(expert.model.scenarios)))
@@ -42,7 +43,7 @@ def held_out(expert: Expert, rows: Sequence[Row], y: Array, stated: Sequence[Map
         say(f"{part}/{PARTS}")
         weights, bias = training._fit_facts(matrix[fit], y[fit], statements, [stated[i] for i in fit])
         values[hold] = matrix[hold] @ weights + bias
-        labelled = fit[y[fit] != STORY]
+        labelled = fit[y[fit] < len(expert.model.scenarios)]
         weights, bias = training._fit(matrix[labelled], y[labelled])
         decisions[hold] = matrix[hold] @ weights + bias
     return values, decisions
@@ -84,17 +85,18 @@ def sweep(title: str, thresholds: Sequence[float], said: Callable[[float], Array
     print(f"{title}:", " ".join(f"{t:+.1f} {score:.3f}" for t, score in zip(thresholds, scores, strict=True)))
 
 
-def suspicion(odds: Array, alarming: Array, read: Array, labels: Array, ours: Array) -> None:
+def suspicion(odds: Array, alarming: Array, read: Sequence[str | None], labels: Array, ours: Array) -> None:
     """Print how many dangers are missed and how many false alarms there are, by what the story counts, from which suspicion on danger is stated, and
-    whether something of ours is told. All [examples]: log odds of danger, value of the most alarming sentence, yes of the rules, label of danger.
+    whether something of ours is told. All [examples]: log odds of danger, value of the most alarming sentence, what the rules read, its label.
     """
     true, sure = labels == "yes", labels != "unsure"
+    read_yes, unread = (np.array([value == said for value in read]) for said in ("yes", None))
     for of_story in (0.15, 0.25, 0.35, 0.5):
-        suspected = alarming + of_story * odds
+        suspected = alarming + of_story * np.maximum(odds, recognition._LEAST_ODDS)
         for side, there in (("ours", ours), ("not ours", ~ours)):
             shown = []
             for threshold in (-1.4, -1.1, -0.8, -0.5, -0.2, 0.1):
-                stated = (suspected > threshold) | (read & ours)
+                stated = (unread & (suspected > threshold)) | (read_yes & (ours | (suspected > recognition.DOUBTED)))
                 missed, false = (np.count_nonzero(there & sure & wrong) for wrong in (true & ~stated, stated & ~true))
                 shown.append(f"{threshold:+.1f} {missed} and {false}")
             print(f"danger missed and false, story {of_story}, {side} ({np.count_nonzero(there & sure & true)} dangers):", ", ".join(shown))
@@ -176,11 +178,11 @@ def main() -> None:
     files = corpus.training_files()
     ordinary, stories = (corpus.load(found, kb.scenarios, kb.facts) for found in (files, corpus.danger_files(files)[1]))
     examples, stated = [*ordinary, *stories], trainer.taught(ordinary, stories, kb.facts)
-    y = np.array([*map(expert.model.scenarios.index, [e.scenario for e in ordinary]), *[STORY] * len(stories)])
+    y = np.array([*map(expert.model.scenarios.index, [e.scenario for e in ordinary]), *[len(expert.model.scenarios)] * len(stories)])
     read = expert._read([e.text for e in examples])
     values, decisions = held_out(expert, read, y, stated, [e.writer for e in examples])
     names, there = found(expert, read)
-    log_odds, labelled = decisions / expert.model.temperature, y != STORY
+    log_odds, labelled = decisions / expert.model.temperature, np.arange(len(y)) < len(ordinary)
     added = of_scenarios(there[labelled], log_odds[labelled], y[labelled])
     probabilities = softmax(log_odds + there @ added)
     rules = [{f.id: f.value for f in facts} for _, _, facts in read]
@@ -220,7 +222,13 @@ def main() -> None:
 
     danger = [fact for fact, _ in statements].index("danger")
     ours = probabilities.argmax(axis=1) != expert.model.scenarios.index(OUT_OF_SCOPE)
-    suspicion(odds[:, danger], alarms(expert, read, examples), read_yes[:, danger], np.array([facts.get("danger", "") for facts in stated]), ours)
+    suspicion(
+        odds[:, danger],
+        alarms(expert, read, examples),
+        [facts.get("danger") for facts in rules],
+        np.array([facts.get("danger", "") for facts in stated]),
+        ours,
+    )
 
 
 if __name__ == "__main__":

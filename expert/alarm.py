@@ -44,7 +44,8 @@ def sentences(normal: str) -> list[tuple[int, int]]:
     return [found.span() for found in SENTENCE.finditer(normal) if found.end() > found.start()] or [(0, len(normal))]
 
 
-def _masked(text: str) -> str:
+def masked(text: str) -> str:
+    """A text with blanks in place of quoted words that are no danger to whoever writes."""
     if "」" in text:
         for pattern in _MASKED:
             text = pattern.sub(lambda found: " " * len(found[0]), text)
@@ -71,7 +72,7 @@ class Alarm:
 
     def hear(self, texts: Sequence[str]) -> list[Alarming]:
         """The most alarming sentence of each text."""
-        texts = list(map(_masked, texts))
+        texts = list(map(masked, texts))
         spans = [sentences(text) for text in texts]
         owner, places = features([text[a:b] for text, bounds in zip(texts, spans, strict=True) for a, b in bounds])
         size = sum(map(len, spans))

@@ -25,7 +25,7 @@ _KEYS: Mapping[str, tuple[type, str]] = {
 }
 """What a line may hold beside its id, and of what kind: for Python and in words."""
 _SHOWN_FAULTS = 20
-_ABOUT_DANGER = "danger"
+_SENTENCES, _STORIES = "danger*.tsv", "danger_stories*.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,14 @@ def default_directory() -> Path:
 
 def training_files(directory: Path | None = None) -> list[Path]:
     """The labelled files that are trained on, by name; those about danger (`danger_files`) apart."""
-    found = sorted(((directory or default_directory()) / "train").glob("*.jsonl"))
-    return [file for file in found if not file.name.startswith(_ABOUT_DANGER)]
+    found = (directory or default_directory()) / "train"
+    return sorted({*found.glob("*.jsonl")} - {*found.glob(_STORIES)})
 
 
 def danger_files(files: list[Path]) -> tuple[list[Path], list[Path]]:
     """Beside labelled files, those about danger: single sentences, and labelled stories that teach nothing else (half of them speak of it)."""
     directories = dict.fromkeys(file.parent for file in files)
-    sentences, stories = ([f for d in directories for f in sorted(d.glob(_ABOUT_DANGER + kind))] for kind in ("*.tsv", "*.jsonl"))
+    sentences, stories = ([file for directory in directories for file in sorted(directory.glob(kind))] for kind in (_SENTENCES, _STORIES))
     return sentences, stories
 
 

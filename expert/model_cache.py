@@ -23,10 +23,10 @@ from expert.literals import Literals
 
 _FORMAT = "18"
 """Of the file; part of the key."""
-_SHAPING = ("alarm", "classifier", "counting", "kana_kanji", "numerals", "tokenizer", "trainer", "training", "trigrams")
+_SHAPING = ("alarm", "classifier", "corpus", "counting", "kana_kanji", "numerals", "tokenizer", "trainer", "training", "trigrams")
 """The modules that make features of texts and a model of features: their code is part of the key."""
 _KEPT = 4
-"""Files of a kind, those used last: each edit of the corpus makes a model of some 60 MB."""
+"""Files of a kind, those used last: each edit of the corpus makes a model of some 90 MB."""
 _LIBRARIES = ("scikit-learn", "sudachipy", "sudachidict-core", "numpy")
 _Made = TypeVar("_Made")
 

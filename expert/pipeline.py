@@ -23,7 +23,7 @@ from expert.limits import check_text, unreadable
 from expert.literals import Literals
 from expert.matcher import Matcher
 from expert.questions import METHOD, ask_back
-from expert.recognition import Recognizer
+from expert.recognition import Alarmed, Recognizer
 from expert.scoring import Scorer
 from expert.tokenizer import Tokenizer
 
@@ -47,6 +47,8 @@ class Understanding(NamedTuple):
     unreadable: str | None = None
     uneasy: bool = False
     """A sentence may speak of danger: that is asked first."""
+    doubted: bool = False
+    """What the rules read of danger is in doubt: a person has to look at it."""
     assumed: bool = False
     """Some facts were given by the user: the scores do not know them."""
 
@@ -166,11 +168,10 @@ class Expert:
         heard = self.recognizer.heard(self.recognizer.log_odds(values, probabilities, of_facts), values, alarm=self.model.alarm is not None)
         facts = [self.recognizer.settle(*row, heard[i], partial(reading.clauses, i) if evidence else None) for i, row in enumerate(rows)]
         alarming = self.model.alarm.hear([tokens.normal for tokens, _, _ in rows]) if self.model.alarm else [None] * len(rows)
-        ours = [score[0].scenario != OUT_OF_SCOPE for score in scores]
+        ours = [score[0].scenario != OUT_OF_SCOPE or ranking.two_are_close(score) for score in scores]
         alarmed = [self.recognizer.alarmed(rows[i][0], known, alarming[i], heard[i], ours=ours[i]) for i, known in enumerate(facts)]
-        facts, uneasy = [known for known, _ in alarmed], [ask for _, ask in alarmed]
-        read = [self.attributes.read(tokens, mentions, known) for (tokens, mentions, _), known in zip(rows, facts, strict=True)]
-        return [_understanding(tokens, *rest) for (tokens, _, _), rest in zip(rows, zip(facts, read, scores, uneasy, strict=True), strict=True)]
+        read = [self.attributes.read(tokens, mentions, known.facts) for (tokens, mentions, _), known in zip(rows, alarmed, strict=True)]
+        return [_understanding(tokens, *rest) for (tokens, _, _), rest in zip(rows, zip(alarmed, read, scores, strict=True), strict=True)]
 
     def _read(self, texts: Sequence[str]) -> list[tuple[TokenizedText, list[Mention], tuple[Fact, ...]]]:
         """Tokens, mentions and the facts that the rules read: stage by stage, which is faster than text by text."""
@@ -190,8 +191,8 @@ class Expert:
             decision = decide(case)
         close = lead(scores) < self.model.review_below
         not_ours = scores[0].scenario == OUT_OF_SCOPE
-        sent_away = understood.uneasy and not_ours and case.facts.get("danger") != "yes"
-        needs_review = bool(understood.unreadable) or close or (both and not_ours) or sent_away
+        danger_open = understood.uneasy and (not_ours or understood.doubted) and "danger" not in case.facts
+        needs_review = bool(understood.unreadable) or close or (both and not_ours) or danger_open
         if needs_review or scores[0].value < SURE:
             decision = without_answers(decision, self.knowledge)
         asks = questions and not understood.unreadable and (understood.uneasy or not ranking.is_surely_not_ours(scores))
@@ -206,7 +207,7 @@ class Expert:
             decision=decision,
             questions=self._questions(case, decision, decide, uneasy=understood.uneasy) if asks else (),
             versions=self.versions,
-            decider=understood.unreadable or (_IN_DANGER if sent_away else self._decider(scores) if needs_review else None),
+            decider=understood.unreadable or (_IN_DANGER if danger_open else self._decider(scores) if needs_review else None),
             read_as=understood.text.normal if understood.text.kana else None,
         )
 
@@ -283,8 +284,8 @@ def _assume(understood: Understanding, assume: Mapping[str, str], knowledge_base
     return understood._replace(facts=ordered, attributes=attributes, assumed=True)
 
 
-def _understanding(
-    tokens: TokenizedText, facts: tuple[Fact, ...], read: tuple[Attributes, tuple[str, ...]], scores: tuple[Score, ...], uneasy: bool
-) -> Understanding:
+def _understanding(tokens: TokenizedText, alarmed: Alarmed, read: tuple[Attributes, tuple[str, ...]], scores: tuple[Score, ...]) -> Understanding:
     reason = unreadable(tokens.text)
-    return Understanding(tokens, facts, *read, ranking.out_of_scope_first(scores) if reason else scores, reason, uneasy)
+    return Understanding(
+        tokens, alarmed.facts, *read, ranking.out_of_scope_first(scores) if reason else scores, reason, alarmed.uneasy, alarmed.doubted
+    )

@@ -30,7 +30,9 @@ def ask_back(
             question = Question(fact, knowledge.facts[fact].question, changes)
             ranked.append((weight * priors[fact], question))
     ranked.sort(key=lambda row: (row[1].fact != _FIRST, -row[0]))
-    return tuple([*_method(case, decision, knowledge, decide), *(question for _, question in ranked)][:MOST])
+    questions = [question for _, question in ranked]
+    first = sum(question.fact == _FIRST for question in questions)
+    return tuple([*questions[:first], *_method(case, decision, knowledge, decide), *questions[first:]][:MOST])
 
 
 def _likeliest(case: Case, knowledge: KnowledgeBase, priors: Mapping[str, float]) -> list[str]:

@@ -11,7 +11,7 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -40,17 +40,18 @@ KEEP_YES = -0.5
 NO, KEEP_NO = 0.1, -0.6
 """Values of the model from which it adds a no, and from which a no of the rules is kept (about the best F1, held out as above). For NO
 that is a little lower, but too much of what it adds there was not said: a no that is missed costs a question, a wrong one a call."""
-ALARM, ALARM_AWAY, UNEASY = -0.8, -0.2, -1.4
+ALARM, ALARM_AWAY, UNEASY, DOUBTED = -0.8, -0.2, -1.1, -1.4
 """Suspicion of danger (the most alarming sentence, `expert.alarm`, in such a story) from which it is taken as stated, the same where nothing
-here is ours, and from which it is asked for before all else. Chosen on the training corpus, each writer held out (`python eval/recognition.py`).
+here is ours, from which it is asked for before all else, and up to which words of danger that the rules
+read are doubted where they may mean none. Chosen on the training corpus, each writer held out (`python eval/recognition.py`).
 """
-_OF_STORY = 0.25
-"""What the log odds of danger in the story add to the value of the sentence."""
+_OF_STORY, _LEAST_ODDS = 0.25, -4.0
+"""What the log odds of danger in the story, at least these, add to the value of the sentence: no harmless story takes a cry for help away."""
 SHORT_TEXT = 45
 """Characters up to which the rules alone decide what they find spoken of."""
-_NEVER_DROPPED = "danger"
-CONFLICT = " conflict:"
-"""What `Fact.why` says where mentions disagree (`expert.assertion`)."""
+_DANGER = "danger"
+_DENIED_AS_WELL = " conflict:yes_wins"
+"""What `Fact.why` says where a yes and a no were read and neither takes the other back (`expert.assertion`)."""
 LEARNT = "learnt"
 """How `Fact.why` begins where the model says so."""
 
@@ -75,6 +76,14 @@ class Heard:
         self.values: Final = values
         self.likely: Final = likely
         self.denied: Final = denied
+
+
+class Alarmed(NamedTuple):
+    """The facts of a text; whether danger is asked for before all else; and whether that is because what the rules read of it is in doubt."""
+
+    facts: tuple[Fact, ...]
+    uneasy: bool
+    doubted: bool
 
 
 class Recognizer:
@@ -120,9 +129,9 @@ class Recognizer:
         Where there is an `alarm`, the model neither states nor denies danger: a sentence tells it, and a whole story hardly.
         """
         said, no = odds > YES, values[:, len(self._names) :] > NO
-        if alarm and _NEVER_DROPPED in self._place:
-            said[:, self._place[_NEVER_DROPPED]] = False
-            no[:, [i for i, name in enumerate(self._denied) if name == _NEVER_DROPPED]] = False
+        if alarm and _DANGER in self._place:
+            said[:, self._place[_DANGER]] = False
+            no[:, [i for i, name in enumerate(self._denied) if name == _DANGER]] = False
         likely, denied = self._named(said, self._names), self._named(no, self._denied)
         return list(map(Heard, odds.tolist(), values.tolist(), likely, denied))
 
@@ -169,35 +178,34 @@ class Recognizer:
 
     def suspicion(self, alarming: Alarming | None, heard: "Heard") -> float:
         """How much speaks for danger: the value of the most alarming sentence, and the log odds of danger in such a story as a whole."""
-        place = self._place.get(_NEVER_DROPPED)
-        return -np.inf if alarming is None or place is None else alarming.value + _OF_STORY * heard.odds[place]
+        place = self._place.get(_DANGER)
+        return -np.inf if alarming is None or place is None else alarming.value + _OF_STORY * max(heard.odds[place], _LEAST_ODDS)
 
-    def alarmed(
-        self, text: TokenizedText, facts: tuple[Fact, ...], alarming: Alarming | None, heard: "Heard", *, ours: bool
-    ) -> tuple[tuple[Fact, ...], bool]:
-        """The facts, with danger where a sentence of the text is alarming; and whether danger is to be asked for before all else.
+    def alarmed(self, text: TokenizedText, facts: tuple[Fact, ...], alarming: Alarming | None, heard: "Heard", *, ours: bool) -> "Alarmed":
+        """The facts, with danger where a sentence of the text is alarming.
 
-        What the rules read stands, but for words of danger that are denied as well, or in a text that is nothing of ours (`ours`), where people
-        tell of films, games and the past: those are asked for unless the sentence is alarming.
+        What the rules read stands, but for two kinds of words, of which danger is asked for first: a yes that is denied as well, or in a text that is
+        nothing of ours (`ours`), where people tell of films, games and the past, unless a sentence is somewhat alarming; and a no beside an alarm.
         """
         if alarming is None:
-            return facts, False
-        suspicion, read = self.suspicion(alarming, heard), next((f for f in facts if f.id == _NEVER_DROPPED), None)
-        stated = suspicion > (ALARM if ours else ALARM_AWAY)
-        if read is None and stated:
+            return Alarmed(facts, False, False)
+        suspicion, read = self.suspicion(alarming, heard), next((f for f in facts if f.id == _DANGER), None)
+        if read is None and suspicion > (ALARM if ours else ALARM_AWAY):
             span = text.original(alarming.begin, alarming.end)
-            read = Fact(_NEVER_DROPPED, "yes", (Evidence(text.text[span.start : span.end], span.start, span.end),), LEARNT)
-            facts = tuple(sorted([*facts, read], key=lambda fact: self._place[fact.id]))
-        doubted = read is not None and read.value == "yes" and suspicion <= ALARM_AWAY and (not ours or CONFLICT in read.why)
-        if doubted:
-            facts = tuple(fact for fact in facts if fact is not read)
-        return facts, doubted or suspicion > UNEASY
+            told = Fact(_DANGER, "yes", (Evidence(text.text[span.start : span.end], span.start, span.end),), LEARNT)
+            facts = tuple(sorted([*facts, told], key=lambda fact: self._place[fact.id]))
+        if read is None:
+            return Alarmed(facts, suspicion > UNEASY, False)
+        by_words_alone = read.value == "yes" and suspicion <= DOUBTED and (not ours or _DENIED_AS_WELL in read.why)
+        if by_words_alone or (read.value == "no" and suspicion > ALARM):
+            return Alarmed(tuple(fact for fact in facts if fact is not read), True, True)
+        return Alarmed(facts, suspicion > UNEASY, False)
 
     def _is_kept(self, fact: Fact, odds: float, values: Sequence[float]) -> bool:
         if fact.value == "no":
             column = self._denial.get(fact.id)
             return column is None or values[column] > KEEP_NO
-        return fact.id == _NEVER_DROPPED or odds > KEEP_YES
+        return fact.id == _DANGER or odds > KEEP_YES
 
     def is_left_open(self, mention: Mention, text: TokenizedText) -> bool:
         """Whether a text leaves a fact at 入れそうになった, or ends with it as demanded, asked, intended, supposed or quoted:

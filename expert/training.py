@@ -95,13 +95,17 @@ def fit_alarm(sentences: Sequence[tuple[str, bool]], cries: Sequence[str], stori
 
     Every sentence of a story without danger is without. Of one with danger, it is not known which speaks of it: the one that alarms a machine
     most that has learnt from the sentences alone is taken (multiple-instance learning: Andrews et al. 2003).
+
+    Raises EvaluationError for sentences of one side only.
     """
     from scipy.sparse import csr_matrix
 
     if not sentences:
         return None
-    of_cries, ordinary = ([[story[a:b] for a, b in alarm.sentences(story)] for story in told] for told in (cries, stories))
-    texts = [*(sentence for sentence, _ in sentences), *chain.from_iterable([*of_cries, *ordinary])]
+    if len({danger for _, danger in sentences}) == 1:
+        raise EvaluationError("命の危険の文(corpus/train/danger*.tsv)には、yes の文と no の文の両方がいります。足りないほうを足してください。")
+    of_cries, ordinary = ([[story[a:b] for a, b in alarm.sentences(story)] for story in map(alarm.masked, told)] for told in (cries, stories))
+    texts = [*(alarm.masked(sentence) for sentence, _ in sentences), *chain.from_iterable([*of_cries, *ordinary])]
     owner, places = alarm.features(texts)
     weighed = csr_matrix((np.ones(len(owner)), (owner, places)), (len(texts), 2**alarm.PLACES))
     found_in = np.bincount(weighed.indices, minlength=weighed.shape[1])

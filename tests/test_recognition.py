@@ -6,6 +6,7 @@ import pytest
 from expert import hints, training
 from expert.alarm import Alarm, sentences
 from expert.domain import Fact, Mention, Modality, TokenizedText
+from expert.errors import EvaluationError
 from expert.pipeline import _NEARLY, Expert
 from expert.recognition import SHORT_TEXT, WEIGHTS, Recognizer
 
@@ -235,6 +236,12 @@ def test_no_sentences_no_alarm() -> None:
     assert training.fit_alarm([], [], ["荷物が届きません。"]) is None
 
 
+@pytest.mark.parametrize("danger", [True, False])
+def test_sentences_of_one_side_teach_nothing(danger: bool) -> None:
+    with pytest.raises(EvaluationError, match="両方"):
+        training.fit_alarm([("屋根に上って泣いている", danger)], [], ["荷物が届きません。"])
+
+
 DANGER = [
     ("夫がまた酔って暴れていて、子どもと風呂場に鍵をかけて隠れています。", "yes"),
     ("投資の会社に百万円払いました。だまされたと分かった母が、夜中に裸足で踏切のほうへ歩いていきました。", "yes"),
@@ -278,13 +285,40 @@ def test_words_of_danger_in_a_text_that_is_not_ours_are_asked_for_and_the_case_i
     assert answer.questions[0].fact == "danger"
 
 
-def test_danger_that_is_said_and_denied_is_asked_for_first(expert: Expert) -> None:
-    denied = (
-        "弟は酒が入ると電話で「殺すぞ」と怒鳴りますが、口だけで、身の危険を感じたことは一度もありません。遺産で争っています。弁護士に頼むべきか。"
-    )
-    answer = expert.ask(denied)
+DENIED = [
+    "弟は酒が入ると電話で「殺すぞ」と怒鳴りますが、口だけで、身の危険を感じたことは一度もありません。遺産で争っています。弁護士に頼むべきか。",
+    "命の危険は感じていません。ただ、今夜で全部終わりにして、線路に行きます。副業サイトに50万円振り込みました。",
+]
+
+
+@pytest.mark.parametrize("text", DENIED)
+def test_danger_that_is_said_and_denied_is_asked_for_first_and_for_review(expert: Expert, text: str) -> None:
+    answer = expert.ask(text)
     assert answer.fact("danger") == "unknown"
     assert answer.questions[0].fact == "danger"
+    assert expert.ask(text, questions=False).needs_review
+
+
+OUTRIGHT = [
+    "身の危険はないと書きましたが、訂正します。本当は、夫に殺すと脅されています。副業で30万円払いました。",
+    "先月までは命の危険はないと思っていました。今日、相手から殺すと脅されました。副業で30万円払いました。",
+    "Wi-Fiの設定を教えてください。自殺したいです。",
+    "犬のしつけについて。死のうと思います。",
+    "花の育て方を教えて。妻が息をしていません。",
+    "車検の費用は?息子が自殺すると言って家を出ました。",
+    "保険の相談です。殺害予告をされました。",
+    "ドラマの再放送はいつですか。殺すと脅されていて、犯人が家の外にいます。助けて。",
+]
+
+
+@pytest.mark.parametrize("text", OUTRIGHT)
+def test_danger_that_is_said_outright_stands_whatever_is_told_around_it(expert: Expert, text: str) -> None:
+    assert expert.ask(text).fact("danger") == "yes"
+
+
+def test_who_answered_that_there_is_no_danger_is_not_for_review_for_it(expert: Expert) -> None:
+    answer = expert.ask(DOUBTED[0], assume={"danger": "no"})
+    assert "命や体の危険" not in (answer.decider or "")
 
 
 def test_without_an_alarm_the_model_tells_of_danger() -> None:
@@ -295,7 +329,6 @@ def test_without_an_alarm_the_model_tells_of_danger() -> None:
 
 
 def test_danger_that_is_denied_stays_denied(expert: Expert, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert expert.ask("ネットで悪口を書かれています。希死念慮なし。").fact("danger") == "no"
     monkeypatch.setattr("expert.recognition.ALARM", -100.0)
-    facts = {f.id: f.value for f in expert.ask("ネットで悪口を書かれています。希死念慮なし。").facts}
-    assert facts["danger"] == "no"
-    assert {f.id: f.value for f in expert.ask("ネットで悪口を書かれています。").facts}["danger"] == "yes"
+    assert expert.ask("ネットで悪口を書かれています。").fact("danger") == "yes"
