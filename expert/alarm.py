@@ -25,6 +25,11 @@ _MASKED = (
     ),
 )
 """What is no danger to whoever writes: what is called so is not meant, and what others wish somebody is told by the rules."""
+_PLAYED = re.compile(
+    r"ラスボス|ボス(?:戦|つよ|強)|ゲームオーバー|攻略|こうりゃく|レベル上げ|残機|(?:ドラマ|映画|アニメ|漫画|マンガ|小説|ゲーム)の(?:中|場面|シーン|犯人|敵)"
+)
+_NEXT = 40
+"""Characters around a sentence in which a game or fiction makes it one."""
 PLACES = 21
 """Bits of the place of what stands in a row: some two million places for as many different rows in the corpus, most of them met once."""
 _SHORTEST = 8
@@ -37,6 +42,11 @@ class Alarming(NamedTuple):
     value: float
     begin: int
     end: int
+
+
+def is_played(normal: str, begin: int, end: int) -> bool:
+    """Whether a sentence stands beside a game or fiction, where people die and threaten as a matter of course."""
+    return bool(_PLAYED.search(normal, max(0, begin - _NEXT), end + _NEXT))
 
 
 def sentences(normal: str) -> list[tuple[int, int]]:

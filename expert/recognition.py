@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from expert.alarm import Alarming
+from expert.alarm import Alarming, is_played
 from expert.domain import Evidence, Fact, Mention, Modality, Statement, TokenizedText
 
 Array = np.ndarray[Any, Any]
@@ -45,6 +45,8 @@ ALARM, ALARM_AWAY, UNEASY, DOUBTED = -0.8, -0.2, -1.1, -1.4
 here is ours, from which it is asked for before all else, and up to which words of danger that the rules
 read are doubted where they may mean none. Chosen on the training corpus, each writer held out (`python eval/recognition.py`).
 """
+_PLAYED_ALARM = 1.5
+"""The same as ALARM_AWAY beside a game or fiction."""
 _OF_STORY, _LEAST_ODDS = 0.25, -4.0
 """What the log odds of danger in the story, at least these, add to the value of the sentence: no harmless story takes a cry for help away."""
 SHORT_TEXT = 45
@@ -190,7 +192,8 @@ class Recognizer:
         if alarming is None:
             return Alarmed(facts, False, False)
         suspicion, read = self.suspicion(alarming, heard), next((f for f in facts if f.id == _DANGER), None)
-        if read is None and suspicion > (ALARM if ours else ALARM_AWAY):
+        away = _PLAYED_ALARM if is_played(text.normal, alarming.begin, alarming.end) else ALARM_AWAY
+        if read is None and suspicion > (ALARM if ours else away):
             span = text.original(alarming.begin, alarming.end)
             told = Fact(_DANGER, "yes", (Evidence(text.text[span.start : span.end], span.start, span.end),), LEARNT)
             facts = tuple(sorted([*facts, told], key=lambda fact: self._place[fact.id]))
