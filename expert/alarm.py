@@ -31,7 +31,7 @@ _PLAYED = re.compile(
 _NEXT = 40
 """Characters around a sentence in which a game or fiction makes it one."""
 PLACES = 21
-"""Bits of the place of what stands in a row: some two million places for as many different rows in the corpus, most of them met once."""
+"""Bits of a place: some two million of them, so that few rows that teach something share one."""
 _SHORTEST = 8
 """Characters below which a sentence counts as no shorter: two characters alone say little."""
 

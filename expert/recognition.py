@@ -42,8 +42,9 @@ NO, KEEP_NO = 0.1, -0.6
 that is a little lower, but too much of what it adds there was not said: a no that is missed costs a question, a wrong one a call."""
 ALARM, ALARM_AWAY, UNEASY, DOUBTED = -0.8, -0.2, -1.1, -1.4
 """Suspicion of danger (the most alarming sentence, `expert.alarm`, in such a story) from which it is taken as stated, the same where nothing
-here is ours, from which it is asked for before all else, and up to which words of danger that the rules
-read are doubted where they may mean none. Chosen on the training corpus, each writer held out (`python eval/recognition.py`).
+here is ours, from which it is asked for before all else, and up to which words of danger that the rules read are doubted where they may mean none.
+
+The first two were chosen on the training corpus, each writer held out (`python eval/recognition.py`), the others by what is asked for on the splits.
 """
 _PLAYED_ALARM = 1.5
 """The same as ALARM_AWAY beside a game or fiction."""
@@ -192,8 +193,8 @@ class Recognizer:
         if alarming is None:
             return Alarmed(facts, False, False)
         suspicion, read = self.suspicion(alarming, heard), next((f for f in facts if f.id == _DANGER), None)
-        away = _PLAYED_ALARM if is_played(text.normal, alarming.begin, alarming.end) else ALARM_AWAY
-        if read is None and suspicion > (ALARM if ours else away):
+        enough = ALARM if ours else _PLAYED_ALARM if is_played(text.normal, alarming.begin, alarming.end) else ALARM_AWAY
+        if read is None and suspicion > enough:
             span = text.original(alarming.begin, alarming.end)
             told = Fact(_DANGER, "yes", (Evidence(text.text[span.start : span.end], span.start, span.end),), LEARNT)
             facts = tuple(sorted([*facts, told], key=lambda fact: self._place[fact.id]))

@@ -272,31 +272,18 @@ def test_what_may_be_danger_is_asked_first(expert: Expert, monkeypatch: pytest.M
 DOUBTED = [
     "小説を書いています。主人公が遺書を残していなくなる場面の書き方で悩んでいます。書きやすいアプリはありますか。",
     "昨日のドラマで、犯人が屋上から「死んでやる」と叫ぶ場面がありました。もう一度見るにはどの配信サービスに入ればいいですか。",
-]
-
-
-@pytest.mark.parametrize("text", DOUBTED)
-def test_words_of_danger_in_a_text_that_is_not_ours_are_asked_for_and_the_case_is_for_review(expert: Expert, text: str) -> None:
-    answer = expert.ask(text)
-    assert answer.scenario == "out_of_scope"
-    assert answer.fact("danger") == "unknown"
-    assert answer.needs_review
-    assert "命や体の危険" in (answer.decider or "")
-    assert answer.questions[0].fact == "danger"
-
-
-DENIED = [
     "弟は酒が入ると電話で「殺すぞ」と怒鳴りますが、口だけで、身の危険を感じたことは一度もありません。遺産で争っています。弁護士に頼むべきか。",
     "命の危険は感じていません。ただ、今夜で全部終わりにして、線路に行きます。副業サイトに50万円振り込みました。",
 ]
 
 
-@pytest.mark.parametrize("text", DENIED)
-def test_danger_that_is_said_and_denied_is_asked_for_first_and_for_review(expert: Expert, text: str) -> None:
+@pytest.mark.parametrize("text", DOUBTED)
+def test_danger_that_is_told_of_others_or_denied_is_asked_for_first_and_for_review(expert: Expert, text: str) -> None:
     answer = expert.ask(text)
     assert answer.fact("danger") == "unknown"
     assert answer.questions[0].fact == "danger"
     assert expert.ask(text, questions=False).needs_review
+    assert "命や体の危険" in (answer.decider or "")
 
 
 OUTRIGHT = [
